@@ -1,0 +1,29 @@
+# Everything runs in .venv, which is made on first use.
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo paper test test-all lint
+demo: $(BIN)/.installed
+	snakemake --configfile config/demo.yaml --report results/demo/report.html --report-after-run
+	@sa-sr summary results/demo
+
+paper: $(BIN)/.installed
+	snakemake --configfile config/paper.yaml
+
+test: $(BIN)/.installed-dev
+	pytest -m "not slow"
+
+test-all: $(BIN)/.installed-dev
+	pytest
+
+lint: $(BIN)/.installed-dev
+	pre-commit run --all-files
+
+$(BIN)/.installed: pyproject.toml constraints.txt
+	python3 -m venv .venv
+	pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@

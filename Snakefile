@@ -1,0 +1,38 @@
+# The paper as a graph of files. `snakemake` alone is the paper, `--configfile config/demo.yaml` the demo.
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+if not workflow.configfiles:
+
+    configfile: "config/paper.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/edges.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/render.smk"
+
+
+localrules:
+    all,
+    download,
+    resolve,
+    resolve_pretrain,
+    aggregate,
+    table,
+
+
+rule all:
+    input:
+        expand(f"{OUT}/tables/{{table}}.{{kind}}", table=CFG.tables, kind=["csv", "md", "tex"]),
+        expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons]),
+        expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.model_names),
+        expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means"]),
+        expand(f"{OUT}/train/{{run}}/model.safetensors", run=[run.name for run in CFG.runs]),

@@ -1,0 +1,302 @@
+"""The command line: one command for each verb, which reads its arguments and calls the library function of that name.
+
+Everything heavy is imported inside the commands, so that `sa-sr --help` and the cheap stages start at once.
+"""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sa_sr.errors import UserError
+
+app = typer.Typer(
+    help="Spatially adaptive losses for GAN-based super-resolution (arXiv 2403.10589).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+figure = typer.Typer(help="Draw a figure.", no_args_is_help=True)
+app.add_typer(figure, name="figure")
+
+
+def main() -> None:
+    """Run a command; a UserError becomes one line on standard error and in the log, and exit status 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        app()
+    except UserError as e:
+        logging.error("sa-sr: error: %s", e)
+        sys.exit(1)
+    except Exception:
+        logging.exception("sa-sr: this should not have happened")
+        sys.exit(70)
+
+
+def _log_to(path: Path | None) -> Path | None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        logging.getLogger().addHandler(logging.FileHandler(path, mode="w", encoding="utf-8"))
+    return path
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as e:
+        raise typer.BadParameter(f"not JSON: {e}") from e
+
+
+Log = Annotated[Path | None, typer.Option("--log", callback=_log_to, help="Copy messages into this file.")]
+Out = Annotated[Path, typer.Option("--out", help="File to write.")]
+Json = Annotated[str, typer.Option(help="Settings as JSON.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads that compute on a CPU, or load patches for a GPU.")]
+
+
+@app.command()
+def download(name: str, out: Out, spec: Json = "", log: Log = None) -> None:
+    """Fetch one asset and check its SHA-256. Without --spec it is one of the built-in assets."""
+    from sa_sr.data import assets, fetch
+
+    fetch.download(name, assets.Asset.model_validate(_json(spec)) if spec else assets.find(name), out)
+
+
+@app.command()
+def prepare(
+    spec: Json,
+    assets: Annotated[Path, typer.Option(help="Folder of the downloaded assets.")],
+    out: Out,
+    log: Log = None,
+) -> None:
+    """Make the HR, LR and bicubic frames of one data set."""
+    from pydantic import TypeAdapter
+
+    from sa_sr.config import Dataset
+    from sa_sr.data.prepare import prepare
+
+    prepare(TypeAdapter(Dataset).validate_json(spec), assets, out)
+
+
+@app.command()
+def extract_edges(
+    data: Path, extractor: Annotated[str, typer.Option()], out: Out, params: Json = "{}", log: Log = None
+) -> None:
+    """Make the edge maps W of one data file."""
+    from sa_sr.edges import extract_edges
+
+    extract_edges(data, out, extractor, _json(params))
+
+
+@app.command()
+def resolve(spec: Json, out: Out, log: Log = None) -> None:
+    """Write the settings of one training as run.json, with sorted keys."""
+    from sa_sr.storage import write_text
+
+    write_text(out, json.dumps(_json(spec), indent=2, sort_keys=True) + "\n")
+
+
+@app.command()
+def pretrain(
+    run: Path,
+    data: Annotated[Path, typer.Option()],
+    weights: Annotated[Path, typer.Option()],
+    val_data: Annotated[Path, typer.Option()],
+    val_weights: Annotated[Path, typer.Option()],
+    state: Annotated[Path, typer.Option(help="Folder for the training state.")],
+    out: Out,
+    history: Annotated[Path, typer.Option()],
+    val: Annotated[Path, typer.Option()],
+    init: Annotated[str, typer.Option(help="Weights to start from; empty for the network's own.")] = "",
+    threads: Threads = 2,
+    log: Log = None,
+) -> None:
+    """Train the generator of one model by its pixel loss alone, resuming where an earlier process stopped."""
+    from sa_sr.config import PretrainSpec
+    from sa_sr.training.trainer import Files, pretrain
+
+    files = Files(data, weights, val_data, val_weights, Path(init) if init else None, None, state, out, history, val)
+    pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, threads)
+
+
+@app.command()
+def train(
+    run: Path,
+    data: Annotated[Path, typer.Option()],
+    weights: Annotated[Path, typer.Option(help="Edge maps of the training data.")],
+    val_data: Annotated[Path, typer.Option()],
+    val_weights: Annotated[Path, typer.Option()],
+    init: Annotated[Path, typer.Option(help="Pretrained generator.")],
+    features: Annotated[Path, typer.Option(help="VGG19 weights.")],
+    state: Annotated[Path, typer.Option(help="Folder for the training state.")],
+    out: Out,
+    history: Annotated[Path, typer.Option()],
+    val: Annotated[Path, typer.Option()],
+    threads: Threads = 2,
+    log: Log = None,
+) -> None:
+    """Train one run as a GAN, resuming where an earlier process stopped."""
+    from sa_sr.config import TrainSpec
+    from sa_sr.training.trainer import Files, train
+
+    files = Files(data, weights, val_data, val_weights, init, features, state, out, history, val)
+    train(TrainSpec.model_validate_json(run.read_bytes()), files, threads)
+
+
+@app.command()
+def bicubic(data: Path, out: Out, log: Log = None) -> None:
+    """Enlarge every LR frame of a data file by MATLAB's bicubic imresize."""
+    from sa_sr.data.bicubic import bicubic
+
+    bicubic(data, out)
+
+
+@app.command()
+def super_resolve(
+    data: Path,
+    model: Annotated[Path, typer.Option(help="Generator weights.")],
+    recipe: Annotated[str, typer.Option(help="esrgan or vsrresfeatgan.")],
+    out: Out,
+    threads: Threads = 2,
+    tile: Annotated[int, typer.Option(min=0, help="Side of LR tiles, 0 for whole frames.")] = 0,
+    log: Log = None,
+) -> None:
+    """Super-resolve every frame of a data file."""
+    from sa_sr.inference import super_resolve
+
+    super_resolve(data, model, recipe, out, threads, tile)
+
+
+@app.command()
+def upscale(
+    image: Path,
+    out: Out,
+    model: Annotated[Path, typer.Option(help="Weights of an image generator (.safetensors, .pth or RealSR .bin).")],
+    tile: Annotated[int, typer.Option(min=0, help="Side of LR tiles, 0 for the whole image.")] = 192,
+) -> None:
+    """Enlarge one image of your own by 4."""
+    from PIL import Image
+
+    from sa_sr.data.video import read_image
+    from sa_sr.inference import upscale
+    from sa_sr.models.checkpoints import load
+    from sa_sr.storage import atomic_path
+
+    result = Image.fromarray(upscale(load(model), read_image(image), tile))
+    with atomic_path(out) as temporary:
+        result.save(temporary, format="PNG")
+
+
+@app.command()
+def evaluate(
+    sr: Path,
+    data: Path,
+    method: Annotated[str, typer.Option(help="bicubic or the name of a run.")],
+    protocol: Json,
+    lpips: Annotated[Path, typer.Option(help="AlexNet weights.")],
+    out: Out,
+    log: Log = None,
+) -> None:
+    """Measure PSNR, SSIM and LPIPS of every frame."""
+    from sa_sr.config import Evaluation, Run
+    from sa_sr.evaluation.protocol import Protocol, evaluate
+
+    settings = Evaluation.model_validate_json(protocol)
+    run = {"model": "bicubic", "extractor": "", "seed": ""} if method == "bicubic" else vars(Run.parse(method))
+    measured = Protocol(spaces=tuple(settings.spaces), borders=tuple(settings.borders))
+    evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, **run)
+
+
+@app.command()
+def aggregate(
+    csvs: list[Path],
+    frames: Annotated[Path, typer.Option()],
+    clips: Annotated[Path, typer.Option()],
+    means: Annotated[Path, typer.Option()],
+    log: Log = None,
+) -> None:
+    """Join all measurements, and average them over the frames of each clip, then over the clips of each data set."""
+    from sa_sr.evaluation.protocol import aggregate
+
+    aggregate(csvs, frames, clips, means)
+
+
+@app.command()
+def table(
+    means: Path,
+    spec: Json,
+    csv: Annotated[Path, typer.Option()],
+    md: Annotated[Path, typer.Option()],
+    tex: Annotated[Path, typer.Option()],
+    log: Log = None,
+) -> None:
+    """Write one of the paper's tables as CSV, Markdown and LaTeX."""
+    from sa_sr.render.tables import TableSpec, table
+
+    table(means, csv, md, tex, TableSpec.model_validate_json(spec))
+
+
+def _label(method: str) -> str:
+    """The name in print of bicubic or of a run."""
+    from sa_sr.config import Run
+    from sa_sr.render.labels import label
+
+    run = Run.parse(method) if method != "bicubic" else None
+    return label(run.model, run.extractor) if run else label("bicubic")
+
+
+@figure.command("edge-maps")
+def edge_maps(
+    data: Path, edges: list[Path], item: Annotated[str, typer.Option()], out: Out, frame: int = 0, log: Log = None
+) -> None:
+    """Figure 1: a gray image and its edge maps."""
+    from sa_sr.render.figures import figure_edge_maps
+    from sa_sr.render.labels import extractor_label
+
+    figure_edge_maps(data, {extractor_label(path.stem): path for path in edges}, item, frame, out)
+
+
+@figure.command()
+def comparison(
+    data: Path,
+    images: Annotated[list[Path], typer.Argument(help="Super-resolved images, in the order of the panels.")],
+    item: Annotated[str, typer.Option()],
+    out: Out,
+    frame: int = 0,
+    crop: Annotated[str, typer.Option(help="x,y,width,height; empty for the most telling window.")] = "",
+    scores: Annotated[Path | None, typer.Option(help="frames.csv of the evaluation.")] = None,
+    log: Log = None,
+) -> None:
+    """Figures 8-10: ground truth and results with a magnified window."""
+    from sa_sr.render.figures import figure_comparison
+
+    x, y, w, h = (int(part) for part in crop.split(",")) if crop else (0, 0, 0, 0)
+    panels = {_label(path.parent.name): path for path in images}
+    figure_comparison(data, panels, item, frame, out, (x, y, w, h) if crop else None, scores)
+
+
+@figure.command()
+def curves(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of the runs of one model.")], out: Out, log: Log = None
+) -> None:
+    """Training curves of the runs of one model."""
+    from sa_sr.render.figures import figure_curves
+
+    labels = {_label(run.name): run for run in runs}
+    histories, validations = ({name: run / file for name, run in labels.items()} for file in ("history.csv", "val.csv"))
+    figure_curves(histories, validations, out)
+
+
+@app.command()
+def summary(results: Path) -> None:
+    """Print the tables of a finished experiment and where its report is."""
+    tables = sorted(results.glob("tables/*.md"))
+    if not tables:
+        raise UserError(f"{results}: no tables here; run snakemake first")
+    for path in tables:
+        print(path.read_text(encoding="utf-8"))
+    print(f"figures: {results / 'figures'}\nreport:  {results / 'report.html'}")

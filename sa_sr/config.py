@@ -1,0 +1,503 @@
+"""The configuration: every key with its type, unit, default and meaning.
+
+`load` turns the parsed YAML into a frozen `Config` or raises one UserError that names each wrong key by its path. The
+Snakefile calls it while it is parsed, so a dry run reports mistakes too; nothing here imports torch. config/schema.json and
+config/README.md are generated from this file (`sa-sr config-docs`).
+"""
+
+import difflib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from sa_sr.data.assets import Asset, known
+from sa_sr.errors import UserError
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$")]
+"""Names of data sets and configurations become file names: letters, digits, `_` and `.` only."""
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Box = tuple[Count, Count, PositiveInt, PositiveInt]
+Scene = tuple[Count, PositiveInt]
+
+
+class Section(BaseModel):
+    """A mapping of the configuration file: frozen, and an unknown key is an error with a suggestion."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        for key in values if isinstance(values, dict) else ():
+            if key not in cls.model_fields:
+                near = difflib.get_close_matches(str(key), cls.model_fields, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(cls.model_fields)}"
+                raise PydanticCustomError("unknown_key", "unknown key {key}; {hint}", {"key": repr(key), "hint": hint})
+        return values
+
+    def canonical(self) -> str:
+        """JSON with sorted keys: equal settings give equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+
+# --- data ----------------------------------------------------------------------------------------------------------------
+
+
+class Source(Section):
+    """Where the items of a data set come from: one `asset` or one `folder`."""
+
+    asset: str | None = None
+    """Name of an asset: an image or a video file."""
+    folder: str | None = None
+    """A folder of one's own: images, or for clips sub-folders of frames and video files."""
+    reduce: PositiveInt = 1
+    """HR = source reduced by this factor (MATLAB bicubic) before anything else: hides compression noise of 4K and JPEG material."""
+    crop: Box | None = None
+    """x, y, width, height in pixels of the reduced frame; always trimmed to multiples of 4 at the right and bottom."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.asset is None) == (self.folder is None):
+            raise ValueError("give exactly one of asset and folder")
+        return self
+
+
+class ClipSource(Source):
+    """A source of clips: which frames of a video make up which clip."""
+
+    scenes: list[Scene] | Literal["detect"] | None = None
+    """List of [first, end) source frames, one clip each; `detect` cuts where the picture changes; null: one clip."""
+    stride: PositiveInt = 1
+    """Take every n-th frame of a scene."""
+    max_frames: Annotated[int, Field(ge=5)] | None = None
+    """Keep at most this many frames of each clip, after the stride."""
+
+
+class Images(Section):
+    """A set of photos."""
+
+    kind: Literal["images"]
+    sources: Annotated[list[Source], Field(min_length=1)]
+
+
+class Clips(Section):
+    """A set of video clips, each of at least 5 frames."""
+
+    kind: Literal["clips"]
+    sources: Annotated[list[ClipSource], Field(min_length=1)]
+
+
+Dataset = Annotated[Images | Clips, Field(discriminator="kind")]
+
+
+# --- models --------------------------------------------------------------------------------------------------------------
+
+
+class RRDBNetSize(Section):
+    """Generator of ESRGAN (Figure 4)."""
+
+    num_feat: PositiveInt = 64
+    """Channels of the trunk."""
+    num_block: PositiveInt = 23
+    """Residual-in-residual dense blocks."""
+    num_grow_ch: PositiveInt = 32
+    """Growth of the dense blocks, channels."""
+
+
+class VGGDiscriminatorSize(Section):
+    """Discriminator of ESRGAN (Figure 5)."""
+
+    num_feat: PositiveInt = 64
+    """Channels of the first convolution."""
+    conv_bias: bool = False
+    """Bias in every convolution as in the code of 2018 (14,502,281 parameters), or in the first only (14,499,401)."""
+
+
+class VSRResNetSize(Section):
+    """Generator of VSRResFeatGAN (Figure 6)."""
+
+    num_feat: PositiveInt = 64
+    """Channels."""
+    num_block: PositiveInt = 15
+    """Residual blocks."""
+    share_first: bool = True
+    """The five frames share the first convolution. The paper draws five; only a shared one gives its 34 convolutions."""
+
+
+class VSRDiscriminatorSize(Section):
+    """Discriminator of VSRResFeatGAN (Figure 7)."""
+
+    channels: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 128, 256)
+    """Channels of the three groups conv + batch norm + leaky ReLU; the paper does not give them."""
+
+
+class Features(Section):
+    """VGG19 features of the perceptual loss (eq. 15)."""
+
+    asset: str
+    """Weight file: vgg19_oxford_q8.bin, vgg19_oxford.h5 or any vgg19 file of torchvision."""
+    layer: str = "conv5_4"
+    """`convL_K` is before the activation, `reluL_K` after it."""
+    scale: PositiveFloat = 1.0
+    """Factor on the features. The original Oxford weights give features about twenty times larger than torchvision's."""
+
+
+class Loss(Section):
+    """Coefficients of the generator loss (eq. 16-23)."""
+
+    gan: Weight
+    """alpha (eq. 16), alpha_1 (eq. 18, 20, 22): adversarial loss."""
+    percep: Weight
+    """alpha_2 (eq. 20, 22), 1 in eq. 16 and 18: perceptual loss."""
+    beta1: Weight
+    """beta (eq. 17, 21), beta_1 (eq. 19, 23): plain pixel loss."""
+    beta2: dict[str, Weight]
+    """beta_2 (eq. 19, 23): spatially adaptive pixel loss, one value for each extractor; `none` is the baseline, W = 0."""
+
+
+class Optimise(Section):
+    """One stage of optimisation with Adam."""
+
+    steps: Count
+    """Iterations; 0 keeps the initial weights."""
+    batch: PositiveInt
+    """Patches per iteration."""
+    lr: PositiveFloat = 1e-4
+    """Learning rate of the generator and the discriminator."""
+    milestones: list[PositiveInt] = []
+    """Iterations at which the learning rate is halved."""
+    betas: tuple[Weight, Weight] = (0.9, 0.999)
+    """Adam's decay rates; the paper is silent, these are of the ESRGAN code of its time."""
+    val_every: PositiveInt
+    """Iterations between validations; the weights of the smallest validation loss are kept."""
+    val_patches: PositiveInt = 16
+    """Fixed patches of the validation set."""
+
+
+class Model(Section):
+    """What both models have in common."""
+
+    train_set: str
+    """Data set to train on."""
+    val_set: str
+    """Data set whose fixed patches decide which weights are kept."""
+    test_sets: Annotated[list[str], Field(min_length=1)]
+    """Data sets to super-resolve and evaluate."""
+    patch: Annotated[int, Field(ge=32, multiple_of=4)]
+    """Side of the square HR training patch, pixels."""
+    init: str | None = None
+    """Asset with generator weights to start from; null: the model's own initialisation."""
+    features: Features
+    loss: Loss
+    pretrain: Optimise
+    """The PSNR-oriented stage before the GAN: L1 for ESRGAN, mean square error for VSRResFeatGAN."""
+    train: Optimise
+    """The GAN stage."""
+
+
+class Esrgan(Model):
+    """Single image super-resolution (III-D1)."""
+
+    generator: RRDBNetSize = RRDBNetSize()
+    discriminator: VGGDiscriminatorSize = VGGDiscriminatorSize()
+
+
+class VsrResFeatGan(Model):
+    """Video super-resolution from five bicubic frames (III-D2)."""
+
+    generator: VSRResNetSize = VSRResNetSize()
+    discriminator: VSRDiscriminatorSize = VSRDiscriminatorSize()
+
+
+class Models(Section):
+    """The models to train; leave one out to do without it."""
+
+    esrgan: Esrgan | None = None
+    vsrresfeatgan: VsrResFeatGan | None = None
+
+
+# --- what one training job needs: the content of its run.json ---------------------------------------------------------------
+
+
+class PretrainSpec(Section):
+    """The PSNR-oriented stage of one model and seed."""
+
+    name: str
+    model: str
+    seed: int
+    precision: str
+    patch: int
+    generator: dict[str, Any]
+    optimise: Optimise
+
+
+class TrainSpec(PretrainSpec):
+    """The GAN stage of one run."""
+
+    extractor: str
+    extractor_params: dict[str, Any]
+    discriminator: dict[str, Any]
+    layer: str
+    feature_scale: float
+    gan: float
+    percep: float
+    beta1: float
+    beta2: float
+
+
+# --- evaluation and rendering --------------------------------------------------------------------------------------------
+
+
+class Evaluation(Section):
+    """What is measured on every frame (V)."""
+
+    spaces: list[Literal["rgb", "y"]] = ["rgb", "y"]
+    """PSNR and SSIM on all three channels and on the luma of BT.601."""
+    borders: list[Count] = [4, 8]
+    """Pixels cut off at each side before PSNR and SSIM."""
+    lpips: str = "alexnet.ckpt"
+    """Asset with the AlexNet convolutions of LPIPS-alex v0.1."""
+
+
+class Table(Section):
+    """One of the paper's Tables I-IV."""
+
+    model: Literal["esrgan", "vsrresfeatgan"]
+    dataset: str
+    label: str
+    """How the data set is named in the caption."""
+    space: Literal["rgb", "y"]
+    border: Count
+    subset: Literal["all", "interior"] = "all"
+    """`interior` leaves out the first and last two frames of each clip, where the five-frame window is incomplete."""
+    published: Literal["table1", "table2", "table3", "table4"] | None = None
+    """The paper's table to print beside ours."""
+
+
+class EdgeMaps(Section):
+    """Figure 1: an image and its edge maps."""
+
+    dataset: str
+    item: str
+    frame: Count = 0
+
+
+class Comparison(EdgeMaps):
+    """Figures 8-10: ground truth, bicubic and the variants of one model, with a magnified crop."""
+
+    model: Literal["esrgan", "vsrresfeatgan"]
+    crop: Box | None = None
+    """x, y, width, height in HR pixels; null: the most textured window."""
+
+
+class Figures(Section):
+    """The paper's figures; training curves are drawn for every model besides."""
+
+    edge_maps: dict[Name, EdgeMaps] = {}
+    comparisons: dict[Name, Comparison] = {}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: model x extractor x seed."""
+
+    model: str
+    extractor: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}-{self.extractor}-s{self.seed}"
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """The run of a name; the parts themselves hold no hyphen."""
+        model, extractor, seed = name.split("-")
+        return cls(model, extractor, int(seed.removeprefix("s")))
+
+
+class Config(Section):
+    """A whole experiment, complete in itself."""
+
+    name: Name
+    """Results go to results/<name>/."""
+    seeds: Annotated[list[Count], Field(min_length=1)] = [1]
+    """Each run is trained once per seed."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """Arithmetic of training: auto is bf16-mixed on a GPU that has it and 32-true elsewhere."""
+    assets: dict[Name, Asset] = {}
+    """Further downloadable files by name, beside the built-in ones (sa_sr/data/assets.yaml)."""
+    datasets: dict[Name, Dataset]
+    extractors: dict[Name, dict[str, Any]]
+    """Edge extractors with their parameters, in the order of the tables: files of sa_sr/edges/."""
+    models: Models
+    evaluation: Evaluation = Evaluation()
+    tables: dict[Name, Table] = {}
+    figures: Figures = Figures()
+
+    def model(self, name: str) -> "Esrgan | VsrResFeatGan":
+        """The section of one model."""
+        return getattr(self.models, name)
+
+    @cached_property
+    def model_names(self) -> list[str]:
+        return [m for m in Models.model_fields if self.model(m) is not None]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every training of this experiment, in the order of the tables."""
+        return [Run(m, e, s) for m in self.model_names for e in self.extractors for s in self.seeds]
+
+    def pretrain_spec(self, model: str, seed: int) -> PretrainSpec:
+        """What may change the initial generator of a model."""
+        m = self.model(model)
+        return PretrainSpec(optimise=m.pretrain, **self._common(m, model, seed), name=f"{model}-s{seed}")
+
+    def train_spec(self, run: Run) -> TrainSpec:
+        """What may change the result of a run."""
+        m = self.model(run.model)
+        return TrainSpec(
+            **self._common(m, run.model, run.seed),
+            name=run.name,
+            optimise=m.train,
+            extractor=run.extractor,
+            extractor_params=self.extractors[run.extractor],
+            discriminator=m.discriminator.model_dump(mode="json"),
+            layer=m.features.layer,
+            feature_scale=m.features.scale,
+            **m.loss.model_dump(exclude={"beta2"}),
+            beta2=m.loss.beta2[run.extractor],
+        )
+
+    def table_spec(self, name: str) -> dict[str, Any]:
+        """What a table shows: its section, the rows in the order of `extractors`, and the kind of its data set."""
+        table = self.tables[name].model_dump(mode="json")
+        kind = self.datasets[table["dataset"]].kind
+        return {
+            "name": name,
+            "dataset_label": table.pop("label"),
+            "extractors": list(self.extractors),
+            "kind": kind,
+            **table,
+        }
+
+    def _common(self, m: "Esrgan | VsrResFeatGan", model: str, seed: int) -> dict[str, Any]:
+        generator = m.generator.model_dump(mode="json")
+        return {"model": model, "seed": seed, "precision": self.precision, "patch": m.patch, "generator": generator}
+
+    def asset(self, name: str) -> Asset:
+        """One asset by name; the configuration's own come before the built-in ones."""
+        return self.assets.get(name) or known()[name]
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        problems = [*self._dangling(), *self._leaks(), *self._parameters()]
+        if problems:
+            raise PydanticCustomError("references", "{problems}", {"problems": "\n  ".join(problems)})
+        return self
+
+    def _dangling(self):
+        """Names that refer to nothing, and data sets of the wrong kind."""
+
+        def check(path: str, name: str, known_names, what: str):
+            if name not in known_names:
+                near = difflib.get_close_matches(name, known_names, n=1)
+                yield f"{path}: no {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+        assets = {*self.assets, *known()}
+        for name, dataset in self.datasets.items():
+            for i, source in enumerate(dataset.sources):
+                if source.asset is not None:
+                    yield from check(f"datasets.{name}.sources.{i}.asset", source.asset, assets, "asset")
+        yield from check("evaluation.lpips", self.evaluation.lpips, assets, "asset")
+        if not self.model_names:
+            yield "models: give at least one of esrgan and vsrresfeatgan"
+        if "none" not in self.extractors:
+            yield "extractors: 'none' is missing; it is the baseline that every comparison refers to"
+        for m in self.model_names:
+            model, path = self.model(m), f"models.{m}"
+            for key, names in (
+                ("train_set", [model.train_set]),
+                ("val_set", [model.val_set]),
+                ("test_sets", model.test_sets),
+            ):
+                for name in names:
+                    yield from check(f"{path}.{key}", name, self.datasets, "data set")
+                    if m == "vsrresfeatgan" and name in self.datasets and self.datasets[name].kind != "clips":
+                        yield f"{path}.{key}: {name!r} holds images, and this model takes clips"
+            yield from check(f"{path}.features.asset", model.features.asset, assets, "asset")
+            if model.init is not None:
+                yield from check(f"{path}.init", model.init, assets, "asset")
+            for extractor in set(self.extractors) ^ set(model.loss.beta2):
+                where = "extractors" if extractor in model.loss.beta2 else f"{path}.loss.beta2"
+                yield f"{where}: {extractor!r} is missing; extractors and beta2 must name the same ones"
+            if m == "esrgan" and model.patch % 32:
+                yield f"{path}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
+        for name, table in self.tables.items():
+            yield from self._tested(f"tables.{name}", table.model, table.dataset)
+            if table.space not in self.evaluation.spaces or table.border not in self.evaluation.borders:
+                yield f"tables.{name}: space {table.space}, border {table.border} is not among evaluation.spaces, borders"
+        for name, figure in self.figures.edge_maps.items():
+            yield from check(f"figures.edge_maps.{name}.dataset", figure.dataset, self.datasets, "data set")
+        for name, figure in self.figures.comparisons.items():
+            yield from self._tested(f"figures.comparisons.{name}", figure.model, figure.dataset)
+
+    def _tested(self, path: str, model: str, dataset: str):
+        if model not in self.model_names:
+            yield f"{path}.model: {model!r} is not in models"
+        elif dataset not in self.model(model).test_sets:
+            yield f"{path}.dataset: {dataset!r} is not in models.{model}.test_sets"
+
+    def _leaks(self):
+        """Photos or scenes that a model both learns from and is tested on."""
+        for m in self.model_names:
+            model = self.model(m)
+            for test in model.test_sets:
+                for role in {model.train_set, model.val_set}:
+                    if {test, role} <= self.datasets.keys():
+                        for a in self.datasets[test].sources:
+                            if any(_overlap(a, b) for b in self.datasets[role].sources):
+                                yield f"models.{m}: {a.asset or a.folder} is in test set {test!r} and in {role!r}, which it learns from"
+
+    def _parameters(self):
+        from sa_sr.edges import check_parameters
+
+        for name, parameters in self.extractors.items():
+            try:
+                check_parameters(name, parameters)
+            except UserError as e:
+                yield f"extractors.{name}: {e}"
+
+
+def _overlap(a: Source, b: Source) -> bool:
+    """Whether two sources share a photo or a frame."""
+    if (a.asset, a.folder) != (b.asset, b.folder):
+        return False
+    scenes = [getattr(source, "scenes", None) for source in (a, b)]
+    if not all(isinstance(s, list) for s in scenes):
+        return True
+    return any(start < end2 and start2 < end for start, end in scenes[0] for start2, end2 in scenes[1])
+
+
+def load(values: dict[str, Any], where: str = "configuration") -> Config:
+    """Validate parsed YAML.
+
+    values: the mapping; where: the file's name for the message. Raises UserError with one line for each mistake, led by
+    the path of its key.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as e:
+        lines = []
+        for error in e.errors(include_url=False, include_context=False):
+            path = ".".join(str(part) for part in error["loc"] if part not in ("images", "clips"))
+            lines.append(f"{path}: {error['msg']}" if path else error["msg"])
+        raise UserError(f"{where} is not valid:\n  " + "\n  ".join(lines)) from e

@@ -1,0 +1,16 @@
+"""Stage `bicubic`: the baseline of every table."""
+
+from pathlib import Path
+
+from sa_sr.data.resize import imresize
+from sa_sr.progress import progress
+from sa_sr.storage import h5_reader, h5_writer, put
+
+SCALE = 4
+
+
+def bicubic(data: Path, out: Path) -> None:
+    """Enlarge the LR frames of a data file by MATLAB's bicubic imresize: sr/<item> (T, H, W, 3) uint8."""
+    with h5_reader(data) as f, h5_writer(out, method="bicubic") as result:
+        for item in progress(sorted(f["lr"]), f"bicubic {data.stem}", len(f["lr"]), unit="item"):
+            put(result, f"sr/{item}", (imresize(frame, SCALE) for frame in f["lr"][item]))

@@ -1,0 +1,87 @@
+"""Stage `super_resolve`: enlarge every frame of a data set by 4 with a trained generator."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sa_sr.models import checkpoints
+from sa_sr.plugins import find
+from sa_sr.progress import progress
+from sa_sr.storage import h5_reader, h5_writer, put
+
+SCALE = 4
+OVERLAP = 16
+"""LR pixels of context around a tile; what lies further away hardly matters to either network."""
+
+
+def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int, tile: int = 0) -> None:
+    """Super-resolve every frame of a data file.
+
+    data: data file; model: generator weights; recipe: name of the model, esrgan or vsrresfeatgan; out: sr/<item>
+    (T, H, W, 3) uint8; tile: see `upscale`. At the ends of a clip the missing frames of the video model's window are
+    replaced by the first or last one; tables of it leave these frames out.
+    """
+    torch.set_num_threads(threads)
+    network, window = checkpoints.load(model), find("models", recipe).window
+    with h5_reader(data) as f, h5_writer(out, method=model.parent.name) as result:
+        for item in progress(sorted(f["hr"]), f"super-resolve {data.stem}", len(f["hr"]), unit="item"):
+            put(result, f"sr/{item}", _enlarged(network, f, item, window, tile))
+
+
+def _enlarged(network: nn.Module, f: Any, item: str, window: int, tile: int) -> Iterator[np.ndarray]:
+    if window == 1:
+        yield from (upscale(network, frame, tile) for frame in f[f"lr/{item}"])
+        return
+    frames = f[f"bicubic/{item}"]
+    for t in range(len(frames)):
+        times = np.clip(np.arange(t - window // 2, t + window // 2 + 1), 0, len(frames) - 1)
+        yield restore(network, np.stack([frames[int(u)] for u in times]), tile)
+
+
+def upscale(model: nn.Module, image: np.ndarray, tile: int = 0) -> np.ndarray:
+    """Enlarge one image by 4.
+
+    model: generator that takes LR images; image: (H, W, 3) uint8 RGB; tile: side of the LR tiles that are worked on one
+    after another to save memory, 0 for the whole image at once. Returns (4H, 4W, 3) uint8, clamped and rounded.
+    """
+    return _tiled(model, _tensor(image), tile, SCALE)
+
+
+def restore(model: nn.Module, frames: np.ndarray, tile: int = 0) -> np.ndarray:
+    """Super-resolve the centre of bicubic frames (T, H, W, 3) uint8 with a video generator: (H, W, 3) uint8."""
+    return _tiled(model, _tensor(frames), tile * SCALE, 1)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """(..., H, W, 3) uint8 to (1, ..., 3, H, W) in [0, 1]."""
+    if array.dtype != np.uint8 or array.shape[-1] != 3:
+        raise ValueError(f"expected uint8 (..., H, W, 3), got {array.dtype} {array.shape}")
+    return torch.from_numpy(np.moveaxis(array, -1, -3).copy())[None].float() / 255
+
+
+@torch.inference_mode()
+def _tiled(model: nn.Module, x: Tensor, tile: int, scale: int) -> np.ndarray:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model.to(device).eval()
+
+    def run(part: Tensor) -> Tensor:
+        return (model(part.to(device)).clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0).cpu()
+
+    height, width = x.shape[-2:]
+    if not tile or max(height, width) <= tile:
+        return run(x).numpy()
+    out, overlap = torch.empty(height * scale, width * scale, 3, dtype=torch.uint8), OVERLAP * SCALE // scale
+    for y in range(0, height, tile):
+        for left in range(0, width, tile):
+            y0, x0 = max(y - overlap, 0), max(left - overlap, 0)
+            part = run(x[..., y0 : y + tile + overlap, x0 : left + tile + overlap])
+            rows, columns = min(tile, height - y) * scale, min(tile, width - left) * scale
+            dy, dx = (y - y0) * scale, (left - x0) * scale
+            out[y * scale : y * scale + rows, left * scale : left * scale + columns] = part[
+                dy : dy + rows, dx : dx + columns
+            ]
+    return out.numpy()

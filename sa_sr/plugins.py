@@ -1,0 +1,26 @@
+"""Find an extractor or a model by name: a file of this package, or "package.module:attribute"."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from sa_sr.errors import UserError
+
+
+def module_name(kind: str, name: str) -> str:
+    """Dotted module that holds plugin `name` of `kind` ("edges" or "models"); nothing is imported."""
+    return name.partition(":")[0] if ":" in name else f"sa_sr.{kind}.{name}"
+
+
+def find(kind: str, name: str) -> Any:
+    """The plugin itself: attribute `name` of sa_sr/<kind>/<name>.py, or the attribute after the colon.
+
+    Raises UserError with the names that exist when there is no such file.
+    """
+    attribute = name.partition(":")[2] or name
+    try:
+        return getattr(import_module(module_name(kind, name)), attribute)
+    except (ModuleNotFoundError, AttributeError) as e:
+        package = import_module(f"sa_sr.{kind}")
+        known = ", ".join(sorted(m.name for m in iter_modules(package.__path__)))
+        raise UserError(f"no {kind} plugin {name!r} ({e}); there is: {known}, or give package.module:attribute") from e

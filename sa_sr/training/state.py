@@ -1,0 +1,75 @@
+"""Training state which survives: one atomic file in a folder that Snakemake does not know of.
+
+Snakemake deletes declared outputs of a failed job, so progress can't live there. The folder is locked while a process
+trains in it, and the state is used only by a training with the same fingerprint (settings, code and data).
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sa_sr.errors import UserError
+from sa_sr.storage import atomic_path
+
+log = logging.getLogger("sa_sr")
+SAVE_SECONDS = 300
+
+
+class StateFolder:
+    """The state folder of one run, held until the process ends.
+
+    folder: created if absent; fingerprint: text that changes with anything that may change the result. Raises UserError
+    naming the holder when another process trains here. SIGTERM, SIGINT and SIGUSR1 (Slurm's warning ahead of a time limit)
+    are noted in `interrupted`, and the trainer saves and ends at the next step.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str):
+        self.file, self.fingerprint, self.interrupted = folder / "last.pt", fingerprint, 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(folder / "lock", "a+")  # noqa: SIM115 (the kernel frees it whatever ends the process)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            raise UserError(
+                f"{folder} is in use by {self._lock.read().strip()}; wait for that job or cancel it"
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(
+            f"process {os.getpid()} on {socket.gethostname()}, Slurm job {os.environ.get('SLURM_JOB_ID', 'none')}\n"
+        )
+        self._lock.flush()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, self._interrupt)
+        self._saved = time.monotonic()
+
+    def _interrupt(self, number: int, _frame: object) -> None:
+        self.interrupted = number
+
+    def load(self) -> dict[str, Any] | None:
+        """The saved state, or None. One of another fingerprint is kept aside as stale.pt, and training starts anew."""
+        if not self.file.exists():
+            return None
+        saved = torch.load(self.file, map_location="cpu", weights_only=True)
+        if saved["fingerprint"] == self.fingerprint:
+            return saved["state"]
+        os.replace(self.file, self.file.with_name("stale.pt"))
+        log.info("%s is of other settings, code or data: set aside as stale.pt, starting at step 0", self.file)
+        return None
+
+    def due(self) -> bool:
+        """Whether it is time to save: now and then, and at once when asked to stop."""
+        return bool(self.interrupted) or time.monotonic() - self._saved > SAVE_SECONDS
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the saved state, whole or not at all."""
+        with atomic_path(self.file) as temporary:
+            torch.save({"fingerprint": self.fingerprint, "state": state}, temporary)
+        self._saved = time.monotonic()

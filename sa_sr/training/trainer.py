@@ -1,0 +1,209 @@
+"""The stages `pretrain` and `train`, and the loop that both share."""
+
+import itertools
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch.utils.data import DataLoader
+
+from sa_sr.config import Optimise, PretrainSpec, TrainSpec
+from sa_sr.data.patches import Patches
+from sa_sr.models import checkpoints
+from sa_sr.models.recipe import Recipe
+from sa_sr.models.vgg import VGG19Features
+from sa_sr.plugins import find, module_name
+from sa_sr.progress import progress
+from sa_sr.provenance import code, digest
+from sa_sr.training.log import History
+from sa_sr.training.state import StateFolder
+from sa_sr.training.step import Batch, GanStage, PixelStage
+
+log = logging.getLogger("sa_sr")
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a training reads and writes.
+
+    data, weights: data file and edge maps to train on; val_data, val_weights: those to validate on; init: initial weights
+    of the generator or None; features: VGG19 weights (GAN stage only); state: folder of the training state; model,
+    history, validations: the results.
+    """
+
+    data: Path
+    weights: Path
+    val_data: Path
+    val_weights: Path
+    init: Path | None
+    features: Path | None
+    state: Path
+    model: Path
+    history: Path
+    validations: Path
+
+
+def pretrain(spec: PretrainSpec, files: Files, threads: int) -> None:
+    """Train a generator by its pixel distance alone, from `files.init` or from its own initial weights."""
+    fabric, recipe = launch(spec, threads), find("models", spec.model)
+    generator = initial_generator(recipe, spec, files.init)
+    fit(fabric, spec, recipe, PixelStage(fabric, recipe, generator, spec.optimise), files, threads)
+
+
+def train(spec: TrainSpec, files: Files, threads: int) -> None:
+    """Train one run as a GAN, from the pretrained generator."""
+    assert files.features is not None
+    fabric, recipe = launch(spec, threads), find("models", spec.model)
+    generator = initial_generator(recipe, spec, files.init)
+    discriminator = recipe.discriminator(**spec.discriminator, patch=spec.patch)
+    vgg = VGG19Features(checkpoints.load_vgg19(files.features), spec.layer, spec.feature_scale)
+    stage = GanStage(fabric, recipe, spec, generator, discriminator, fabric.setup_module(vgg))
+    fit(fabric, spec, recipe, stage, files, threads)
+
+
+def fit(
+    fabric: Fabric, spec: PretrainSpec, recipe: Recipe, stage: PixelStage | GanStage, files: Files, threads: int
+) -> None:
+    """Train to the last step, keep the weights of the smallest validation loss, and write the results."""
+    plan, folder = spec.optimise, StateFolder(files.state, fingerprint(spec, files))
+    history, done, best = History(plan.steps), 0, {"loss": math.inf, "step": 0, "weights": weights_of(stage)}
+    if saved := folder.load():
+        for name, part in stage.parts.items():
+            part.load_state_dict(saved["parts"][name])
+        history.load_state_dict(saved["history"])
+        done, best = saved["step"], saved["best"]
+        log.info("%s: resuming after step %d of %d", spec.name, done, plan.steps)
+
+    def save(step: int) -> None:
+        parts = {name: part.state_dict() for name, part in stage.parts.items()}
+        folder.save({"step": step, "parts": parts, "history": history.state_dict(), "best": best})
+
+    validation = validation_batches(fabric, spec, recipe, files)
+    batches = training_batches(fabric, spec, recipe, files, done, threads)
+    for step, batch in progress(enumerate(batches, done + 1), f"train {spec.name}", plan.steps, done, "step"):
+        rate = set_learning_rate(stage, plan, step)
+        start = time.monotonic()
+        terms = stage.step(batch)
+        history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / (time.monotonic() - start)})
+        if step % plan.val_every == 0 or step == plan.steps:
+            loss, psnr = validate(stage, validation)
+            history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})
+            if loss < best["loss"]:
+                best = {"loss": loss, "step": step, "weights": weights_of(stage)}
+        if folder.due():
+            save(step)
+        if folder.interrupted:
+            log.error(
+                "%s: stopped by signal %d after step %d; its state is saved and the next start goes on from there",
+                spec.name,
+                folder.interrupted,
+                step,
+            )
+            sys.exit(128 + folder.interrupted)
+    if done < plan.steps:
+        save(plan.steps)
+
+    history.write(files.history, files.validations)
+    sizes = {key: json.dumps(value) for key, value in spec.generator.items()}
+    metadata = {
+        "architecture": type(stage.generator.module).__name__,
+        **sizes,
+        "run": spec.canonical(),
+        "step": str(best["step"]),
+    }
+    checkpoints.save(files.model, best["weights"], metadata)
+
+
+def launch(spec: PretrainSpec, threads: int) -> Fabric:
+    """Device, precision and seed. On a CPU the threads compute; on a GPU they load patches."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(spec.seed)
+    precision = spec.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
+    fabric = Fabric(accelerator="auto", devices=1, precision=precision)  # type: ignore[arg-type]
+    log.info("%s: %s on %s", spec.name, precision, fabric.device)
+    return fabric
+
+
+def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> torch.nn.Module:
+    """The generator with its own initial weights, or with those of a file, whose surplus residual blocks are left out."""
+    generator = recipe.generator(**spec.generator)
+    if init is not None:
+        generator.load_state_dict(checkpoints.cut(checkpoints.load_state(init)[0], spec.generator["num_block"]))
+    return generator
+
+
+def fingerprint(spec: PretrainSpec, files: Files) -> str:
+    """A text that is equal for two trainings only if they must end in the same weights."""
+    read = [files.data, files.weights, files.val_data, files.val_weights, files.init, files.features]
+    parts: dict[str, Any] = {"spec": spec.canonical(), "torch": torch.__version__}
+    parts["code"] = code("sa_sr.training.trainer", module_name("models", spec.model))
+    parts["files"] = [digest(path) if path else None for path in read]
+    return json.dumps(parts, sort_keys=True)
+
+
+def training_batches(
+    fabric: Fabric, spec: PretrainSpec, recipe: Recipe, files: Files, done: int, threads: int
+) -> Iterator[Batch]:
+    """Batches done+1, done+2, ... of the reproducible sequence of patches."""
+    batch, steps = spec.optimise.batch, spec.optimise.steps
+    patches = Patches(files.data, files.weights, spec.patch, recipe.window, spec.seed, steps * batch)
+    workers = threads if fabric.device.type == "cuda" else 0
+    sampler = range(done * batch, steps * batch)
+    loader = DataLoader(patches, batch, sampler=sampler, num_workers=workers, pin_memory=workers > 0)
+    return (to_device(fabric, found) for found in loader)
+
+
+def validation_batches(fabric: Fabric, spec: PretrainSpec, recipe: Recipe, files: Files) -> list[Batch]:
+    """The same patches at every validation, of every variant and seed."""
+    plan = spec.optimise
+    patches = Patches(files.val_data, files.val_weights, spec.patch, recipe.window, 0, plan.val_patches, augment=False)
+    return [to_device(fabric, found) for found in DataLoader(patches, plan.batch)]
+
+
+def to_device(fabric: Fabric, batch: dict[str, Any]) -> Batch:
+    """uint8 to floats in [0, 1] on the device."""
+    lq, hr, weight = (batch[key].to(fabric.device, non_blocking=True).float() / 255 for key in ("lq", "hr", "weight"))
+    return lq, hr, weight
+
+
+@torch.no_grad()
+def validate(stage: PixelStage | GanStage, batches: list[Batch]) -> tuple[float, float]:
+    """Generator loss (eq. 16, 18, 20, 22) with all networks in evaluation mode, and RGB PSNR in dB; means over the patches."""
+    networks = [part for part in stage.parts.values() if isinstance(part, torch.nn.Module)]
+    for network in networks:
+        network.eval()
+    loss = error = count = 0.0
+    for batch in batches:
+        value, _, sr = stage.loss(batch)
+        n = len(sr)
+        loss, error, count = (
+            loss + value.item() * n,
+            error + (sr.clamp(0, 1) - batch[1]).square().mean().item() * n,
+            count + n,
+        )
+    for network in networks:
+        network.train()
+    return loss / count, -10 * math.log10(error / count)
+
+
+def set_learning_rate(stage: PixelStage | GanStage, plan: Optimise, step: int) -> float:
+    """Halve the rate at each milestone that lies behind."""
+    rate = plan.lr * 0.5 ** sum(step > milestone for milestone in plan.milestones)
+    for group in itertools.chain.from_iterable(o.param_groups for o in stage.optimisers):
+        group["lr"] = rate
+    return rate
+
+
+def weights_of(stage: PixelStage | GanStage) -> dict[str, torch.Tensor]:
+    """A copy of the generator's weights on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in stage.generator.state_dict().items()}

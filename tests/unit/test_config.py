@@ -1,0 +1,101 @@
+"""Mistakes in a configuration are found, named by their path, and all at once."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sa_sr.config import Run, load
+from sa_sr.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+
+
+def changed(**edits):
+    """The demo's configuration with values set by dotted paths; `...` deletes."""
+    values = copy.deepcopy(DEMO)
+    for path, value in edits.items():
+        *parents, last = path.split("__")
+        section = values
+        for key in parents:
+            section = section[int(key) if isinstance(section, list) else key]
+        if value is ...:
+            del section[last]
+        else:
+            section[last] = value
+    return values
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.name)
+def test_every_configuration_that_comes_along_is_valid(file):
+    load(yaml.safe_load(file.read_text()))
+
+
+def test_runs_are_models_times_extractors_times_seeds():
+    config = load(changed(seeds=[1, 2]))
+    assert len(config.runs) == 2 * 3 * 2
+    assert config.runs[0] == Run("esrgan", "none", 1) == Run.parse("esrgan-none-s1")
+
+
+def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
+    config = load(changed(models__esrgan__train__lr="2e-4"))
+    assert config.train_spec(config.runs[0]).optimise.lr == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        ({"models__esrgan__train__lrr": 1}, r"models\.esrgan\.train: unknown key 'lrr'; did you mean 'lr'\?"),
+        ({"sedes": [1]}, r"unknown key 'sedes'; did you mean 'seeds'\?"),
+        ({"models__esrgan__train__steps": "many"}, r"models\.esrgan\.train\.steps: .*integer"),
+        ({"models__esrgan__train_set": "photos"}, r"models\.esrgan\.train_set: no data set 'photos'; did you mean"),
+        ({"models__vsrresfeatgan__train_set": "photos_train"}, "holds images, and this model takes clips"),
+        (
+            {"datasets__photos_val__sources__0__asset": "chinese.jpg"},
+            r"no asset 'chinese\.jpg'; did you mean 'china\.jpg'",
+        ),
+        (
+            {"datasets__photos_val__sources__0__asset": "coffee.png"},
+            "coffee.png is in test set 'photos_test' and in 'photos_val'",
+        ),
+        ({"datasets__city_test__sources__0__scenes": [[90, 190]]}, "cityCC0.mpg is in test set 'city_test'"),
+        ({"datasets__photos_val__kind": "pictures"}, r"datasets\.photos_val: .*'images', 'clips'"),
+        ({"extractors__canny__lo": 3}, "'lo'.*did you mean 'low'"),
+        ({"extractors__cany": {}}, "cany"),
+        ({"extractors__none": ...}, "'none' is missing"),
+        ({"models__esrgan__loss__beta2__canny": ...}, r"models\.esrgan\.loss\.beta2: 'canny' is missing"),
+        ({"tables__table1__border": 5}, r"tables\.table1: space rgb, border 5"),
+        ({"tables__table3__dataset": "photos_test"}, r"tables\.table3\.dataset: 'photos_test' is not in"),
+        ({"name": "../elsewhere"}, "name: "),
+        ({"models__esrgan__patch": 100}, "not a multiple of 32"),
+        ({"seeds": [-1]}, r"seeds\.0"),
+    ],
+)
+def test_a_mistake_is_named(edits, message):
+    with pytest.raises(UserError, match=message):
+        load(changed(**edits), "demo.yaml")
+
+
+def test_reordered_keys_give_equal_settings():
+    def backwards(value):
+        return {k: backwards(value[k]) for k in reversed(value)} if isinstance(value, dict) else value
+
+    ours, theirs = load(DEMO), load(changed(models=backwards(DEMO["models"])))
+    assert [ours.train_spec(r).canonical() for r in ours.runs] == [theirs.train_spec(r).canonical() for r in ours.runs]
+
+
+def test_variants_share_everything_but_the_extractor():
+    config = load(DEMO)
+    none, lv, canny = (config.train_spec(r).model_dump() for r in config.runs if r.model == "esrgan")
+    different = {key for key in none if not none[key] == lv[key] == canny[key]}
+    assert different == {"name", "extractor", "extractor_params", "beta2"}
+
+
+@pytest.mark.parametrize("heavy", ["torch", "snakemake", "h5py"])
+def test_reading_the_configuration_imports_nothing_heavy(heavy):
+    code = f"import sys, sa_sr, sa_sr.config, sa_sr.provenance, sa_sr.plugins, sa_sr.cli; sys.exit('{heavy}' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,118 @@
+"""Training patches: image, low resolution and weight belong together, and number k is always the same."""
+
+import numpy as np
+import pytest
+import skimage
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from sa_sr.config import Clips, Images
+from sa_sr.data.patches import Patches
+from sa_sr.data.prepare import prepare
+from sa_sr.data.resize import imresize
+from sa_sr.edges import extract_edges
+from sa_sr.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Data file and edge maps of two photos."""
+    place = tmp_path_factory.mktemp("photos")
+    source = {"folder": str(place)}
+    for name in ("chelsea.png", "coffee.png"):
+        (place / name).write_bytes(open(f"{skimage.__path__[0]}/data/{name}", "rb").read())
+    prepare(Images(kind="images", sources=[source]), place, place / "data.h5")
+    extract_edges(place / "data.h5", place / "edges.h5", "local_variance", {})
+    return place / "data.h5", place / "edges.h5"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    place = tmp_path_factory.mktemp("clips")
+    image = np.asarray(Image.open(f"{skimage.__path__[0]}/data/coffee.png"))
+    (place / "pan").mkdir()
+    for t in range(9):
+        Image.fromarray(image[: 200 + 0, 8 * t : 8 * t + 240]).save(place / "pan" / f"{t}.png")
+    prepare(Clips(kind="clips", sources=[{"folder": str(place)}]), place, place / "data.h5")
+    extract_edges(place / "data.h5", place / "edges.h5", "canny", {})
+    return place / "data.h5", place / "edges.h5"
+
+
+def hwc(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.movedim(-3, -1).numpy()
+
+
+def test_flips_and_crops_keep_image_weight_and_low_resolution_together(photos):
+    """Away from its border a patch's LR is the reduction of the patch, and its edges are those of the patch."""
+    from sa_sr.edges import extract
+
+    patches = Patches(*photos, patch=64, window=1, seed=1, length=12)
+    for k in range(12):
+        p = patches[k]
+        assert p["hr"].shape == (3, 64, 64)
+        assert p["lq"].shape == (3, 16, 16)
+        reduced = imresize(hwc(p["hr"]), 0.25)
+        # a transposed patch is reduced columns first, which may round the other way
+        assert np.abs(reduced.astype(int) - hwc(p["lq"]))[3:-3, 3:-3].max() <= 1
+        weight = extract(hwc(p["hr"]), "local_variance") * 255
+        assert np.abs(weight - hwc(p["weight"]))[2:-2, 2:-2].max() <= 1
+
+
+def test_all_eight_orientations_occur(photos):
+    """With flips and transposes one place of the picture is seen in eight ways."""
+    p = Patches(*photos, patch=64, window=1, seed=0, length=400)
+    plain = Patches(*photos, patch=64, window=1, seed=0, length=400, augment=False)
+    ways = set()
+    for k in range(60):
+        image, turned = hwc(plain[k]["hr"]), hwc(p[k]["hr"])
+        for way in range(8):
+            candidate = image[:, ::-1] if way & 1 else image
+            candidate = candidate[::-1] if way & 2 else candidate
+            candidate = candidate.swapaxes(0, 1) if way & 4 else candidate
+            if np.array_equal(candidate, turned):
+                ways.add(way)
+                break
+        else:
+            pytest.fail(f"patch {k} is no flip or transpose of its place")
+    assert ways == set(range(8))
+
+
+def test_patch_k_depends_on_seed_and_k_alone(photos):
+    again = Patches(*photos, patch=64, window=1, seed=3, length=50)
+    for k in (0, 7, 49):
+        torch.testing.assert_close(Patches(*photos, patch=64, window=1, seed=3, length=50)[k]["hr"], again[k]["hr"])
+    other = Patches(*photos, patch=64, window=1, seed=4, length=50)
+    assert not torch.equal(other[0]["hr"], again[0]["hr"])
+
+
+def test_loader_workers_do_not_change_the_sequence(photos):
+    def sequence(workers):
+        patches = Patches(*photos, patch=64, window=1, seed=3, length=12)
+        return torch.cat([b["hr"] for b in DataLoader(patches, 3, sampler=range(12), num_workers=workers)])
+
+    torch.testing.assert_close(sequence(0), sequence(2))
+
+
+def test_video_patches_are_five_bicubic_frames_around_the_target(clip):
+    import h5py
+
+    patches = Patches(*clip, patch=36, window=5, seed=0, length=8, augment=False)
+    with h5py.File(clip[0]) as f:
+        bicubic, hr = f["bicubic/pan"][...], f["hr/pan"][...]
+    for k in range(8):
+        p = patches[k]
+        item, frame, x, y = (
+            p["id"].replace(",", "").split()[0],
+            *(int(p["id"].replace(",", "").split()[i]) for i in (2, 4, 6)),
+        )
+        assert item == "pan"
+        assert 2 <= frame < 7
+        np.testing.assert_array_equal(hwc(p["lq"]), bicubic[frame - 2 : frame + 3, y : y + 36, x : x + 36])
+        np.testing.assert_array_equal(hwc(p["hr"]), hr[frame, y : y + 36, x : x + 36])
+        assert p["weight"].shape == (1, 36, 36)
+
+
+def test_a_picture_smaller_than_the_patch_is_named(photos):
+    with pytest.raises(UserError, match="'chelsea' has 1 frames of 448x300 pixels, too small for a patch of 320"):
+        Patches(*photos, patch=320, window=1, seed=0, length=1)

@@ -1,0 +1,79 @@
+"""Code fingerprints change when code changes, and only then."""
+
+from pathlib import Path
+
+import pytest
+
+from sa_sr import provenance
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of a small package in which every import form occurs."""
+    files = {
+        "__init__.py": "",
+        "a.py": '"""A."""\nfrom sa_sr import b\n\ndef f():\n    """Does f."""\n    from sa_sr.sub.c import g  # late\n    return g() + b.x\n',
+        "b.py": "x = 1\n",
+        "lonely.py": "y = 1\n",
+        "config.py": "z = 1\n",
+        "sub/__init__.py": "",
+        "sub/c.py": "from . import d\nfrom ..config import z\n\ndef g():\n    return d.w\n",
+        "sub/d.py": "w = 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / "sa_sr" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sa_sr" / name).write_text(text)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    return tmp_path / "sa_sr"
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    yield
+    forget()
+
+
+def forget():
+    for cached in (provenance._file, provenance._tree, provenance._imports, provenance._hash):
+        cached.cache_clear()
+
+
+def tags(package: Path) -> dict[str, str]:
+    forget()
+    return dict(tag.split("@") for tag in provenance.code("sa_sr.a"))
+
+
+def test_reaches_every_import_and_no_more(package):
+    assert set(tags(package)) == {"sa_sr", "sa_sr.a", "sa_sr.b", "sa_sr.sub", "sa_sr.sub.c", "sa_sr.sub.d"}
+
+
+def test_comments_docstrings_and_layout_do_not_count(package):
+    before = tags(package)
+    text = (package / "a.py").read_text()
+    (package / "a.py").write_text(
+        "# hello\n" + text.replace("A.", "Another").replace("Does f.", "F.").replace("  # late", "")
+    )
+    assert tags(package) == before
+
+
+def test_an_edit_changes_the_module_that_was_edited(package):
+    before = tags(package)
+    (package / "sub" / "d.py").write_text("w = 3\n")
+    after = tags(package)
+    assert {name for name in before if before[name] != after[name]} == {"sa_sr.sub.d"}
+
+
+def test_code_that_is_not_reached_does_not_count(package):
+    before = tags(package)
+    (package / "lonely.py").write_text("y = 2\n")
+    (package / "config.py").write_text("z = 2\n")
+    assert tags(package) == before
+
+
+def test_stages_do_not_depend_on_each_other():
+    evaluate = {tag.split("@")[0] for tag in provenance.code("sa_sr.evaluation.protocol")}
+    assert "sa_sr.losses" not in evaluate
+    assert "sa_sr.training.trainer" not in evaluate
+    prepare = {tag.split("@")[0] for tag in provenance.code("sa_sr.data.prepare")}
+    assert "sa_sr.data.resize" in prepare
+    assert not any(name.startswith(("sa_sr.models", "sa_sr.render")) for name in prepare)

@@ -1,0 +1,29 @@
+# From the network to HDF5: assets, HR and LR images, bicubic frames.
+
+
+rule download:
+    output:
+        f"{ASSETS}/{{asset}}",
+    log:
+        f"{OUT}/logs/download/{{asset}}.log",
+    retries: 1
+    params:
+        spec=lambda wc: text(CFG.asset(wc.asset).model_dump(mode="json")),
+    shell:
+        "sa-sr download {wildcards.asset} --spec {params.spec:q} --out {output} --log {log}"
+
+
+rule prepare:
+    input:
+        lambda wc: sources(wc.dataset),
+    output:
+        f"{OUT}/data/{{dataset}}.h5",
+    log:
+        f"{OUT}/logs/prepare/{{dataset}}.log",
+    benchmark:
+        f"{OUT}/logs/prepare/{{dataset}}.tsv"
+    params:
+        spec=lambda wc: CFG.datasets[wc.dataset].canonical(),
+        code=code("sa_sr.data.prepare"),
+    shell:
+        "sa-sr prepare --spec {params.spec:q} --assets {ASSETS} --out {output} --log {log}"

@@ -1,0 +1,70 @@
+# What people look at: the paper's tables and figures, and the training curves.
+
+
+rule table:
+    input:
+        f"{OUT}/evaluation/means.csv",
+    output:
+        csv=report(f"{OUT}/tables/{{table}}.csv", caption="../report/table.rst", category="Tables"),
+        md=f"{OUT}/tables/{{table}}.md",
+        tex=f"{OUT}/tables/{{table}}.tex",
+    log:
+        f"{OUT}/logs/table/{{table}}.log",
+    params:
+        spec=lambda wc: text(CFG.table_spec(wc.table)),
+        code=code("sa_sr.render.tables"),
+    shell:
+        "sa-sr table {input} --spec {params.spec:q} --csv {output.csv} --md {output.md} --tex {output.tex} --log {log}"
+
+
+rule edge_maps:
+    input:
+        data=lambda wc: data(CFG.figures.edge_maps[wc.edge_maps].dataset),
+        edges=lambda wc: [edges(CFG.figures.edge_maps[wc.edge_maps].dataset, e) for e in CFG.extractors if e != "none"],
+    output:
+        png=report(f"{OUT}/figures/{{edge_maps}}.png", caption="../report/figure1.rst", category="Figures"),
+        pdf=f"{OUT}/figures/{{edge_maps}}.pdf",
+    log:
+        f"{OUT}/logs/figure/{{edge_maps}}.log",
+    params:
+        item=lambda wc: CFG.figures.edge_maps[wc.edge_maps].item,
+        frame=lambda wc: CFG.figures.edge_maps[wc.edge_maps].frame,
+        code=code("sa_sr.render.figures"),
+    shell:
+        "sa-sr figure edge-maps {input.data} {input.edges} --item {params.item:q} --frame {params.frame}"
+        " --out {output.png} --log {log}"
+
+
+rule comparison:
+    input:
+        data=lambda wc: data(CFG.figures.comparisons[wc.comparison].dataset),
+        images=lambda wc: compared(CFG.figures.comparisons[wc.comparison]),
+        scores=f"{OUT}/evaluation/frames.csv",
+    output:
+        png=report(f"{OUT}/figures/{{comparison}}.png", caption="../report/comparison.rst", category="Figures"),
+        pdf=f"{OUT}/figures/{{comparison}}.pdf",
+    log:
+        f"{OUT}/logs/figure/{{comparison}}.log",
+    params:
+        item=lambda wc: CFG.figures.comparisons[wc.comparison].item,
+        frame=lambda wc: CFG.figures.comparisons[wc.comparison].frame,
+        crop=lambda wc: ",".join(str(side) for side in CFG.figures.comparisons[wc.comparison].crop or ()),
+        code=code("sa_sr.render.figures"),
+    shell:
+        "sa-sr figure comparison {input.data} {input.images} --item {params.item:q} --frame {params.frame}"
+        " --crop {params.crop:q} --scores {input.scores} --out {output.png} --log {log}"
+
+
+rule curves:
+    input:
+        lambda wc: [f"{OUT}/train/{run}/{part}.csv" for run in first_seed(wc.model) for part in ("history", "val")],
+    output:
+        png=report(f"{OUT}/figures/curves_{{model}}.png", caption="../report/curves.rst", category="Training"),
+        pdf=f"{OUT}/figures/curves_{{model}}.pdf",
+    log:
+        f"{OUT}/logs/figure/curves_{{model}}.log",
+    params:
+        runs=lambda wc: [f"{OUT}/train/{run}" for run in first_seed(wc.model)],
+        code=code("sa_sr.render.figures"),
+    shell:
+        "sa-sr figure curves {params.runs} --out {output.png} --log {log}"
