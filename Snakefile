@@ -33,6 +33,6 @@ rule all:
     input:
         expand(f"{OUT}/tables/{{table}}.{{kind}}", table=CFG.tables, kind=["csv", "md", "tex"]),
         expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons]),
-        expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.model_names),
+        expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.chosen_models),
         expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means"]),
         expand(f"{OUT}/train/{{run}}/model.safetensors", run=[run.name for run in CFG.runs]),

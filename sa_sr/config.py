@@ -1,8 +1,8 @@
 """The configuration: every key with its type, unit, default and meaning.
 
 `load` turns the parsed YAML into a frozen `Config` or raises one UserError that names each wrong key by its path. The
-Snakefile calls it while it is parsed, so a dry run reports mistakes too; nothing here imports torch. config/schema.json and
-config/README.md are generated from this file (`sa-sr config-docs`).
+Snakefile calls it while it is parsed, so a dry run reports mistakes too; nothing here imports torch. config/schema.json
+and config/README.md are generated from this file (`sa-sr config-docs`).
 """
 
 import difflib
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from sa_sr.consistency import problems
 from sa_sr.data.assets import Asset, known
 from sa_sr.errors import UserError
 
@@ -48,7 +49,7 @@ class Section(BaseModel):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
 
-# --- data ----------------------------------------------------------------------------------------------------------------
+# --- data ---
 
 
 class Source(Section):
@@ -59,7 +60,7 @@ class Source(Section):
     folder: str | None = None
     """A folder of one's own: images, or for clips sub-folders of frames and video files."""
     reduce: PositiveInt = 1
-    """HR = source reduced by this factor (MATLAB bicubic) before anything else: hides compression noise of 4K and JPEG material."""
+    """HR is the source reduced by this factor (MATLAB bicubic), which hides the compression noise of 4K and JPEG."""
     crop: Box | None = None
     """x, y, width, height in pixels of the reduced frame; always trimmed to multiples of 4 at the right and bottom."""
 
@@ -98,7 +99,7 @@ class Clips(Section):
 Dataset = Annotated[Images | Clips, Field(discriminator="kind")]
 
 
-# --- models --------------------------------------------------------------------------------------------------------------
+# --- models ---
 
 
 class RRDBNetSize(Section):
@@ -129,7 +130,7 @@ class VSRResNetSize(Section):
     num_block: PositiveInt = 15
     """Residual blocks."""
     share_first: bool = True
-    """The five frames share the first convolution. The paper draws five; only a shared one gives its 34 convolutions."""
+    """The five frames share the first convolution. The paper draws five; only sharing gives its 34 convolutions."""
 
 
 class VSRDiscriminatorSize(Section):
@@ -147,7 +148,7 @@ class Features(Section):
     layer: str = "conv5_4"
     """`convL_K` is before the activation, `reluL_K` after it."""
     scale: PositiveFloat = 1.0
-    """Factor on the features. The original Oxford weights give features about twenty times larger than torchvision's."""
+    """Factor on the features. Features of the original Oxford weights are about twenty times torchvision's."""
 
 
 class Loss(Section):
@@ -160,7 +161,7 @@ class Loss(Section):
     beta1: Weight
     """beta (eq. 17, 21), beta_1 (eq. 19, 23): plain pixel loss."""
     beta2: dict[str, Weight]
-    """beta_2 (eq. 19, 23): spatially adaptive pixel loss, one value for each extractor; `none` is the baseline, W = 0."""
+    """beta_2 (eq. 19, 23): spatially adaptive pixel loss, a value for each extractor; `none` is the baseline, W = 0."""
 
 
 class Optimise(Section):
@@ -224,7 +225,7 @@ class Models(Section):
     vsrresfeatgan: VsrResFeatGan | None = None
 
 
-# --- what one training job needs: the content of its run.json ---------------------------------------------------------------
+# --- what one training job needs: the content of its run.json ---
 
 
 class PretrainSpec(Section):
@@ -253,7 +254,7 @@ class TrainSpec(PretrainSpec):
     beta2: float
 
 
-# --- evaluation and rendering --------------------------------------------------------------------------------------------
+# --- evaluation and rendering ---
 
 
 class Evaluation(Section):
@@ -348,13 +349,14 @@ class Config(Section):
         return getattr(self.models, name)
 
     @cached_property
-    def model_names(self) -> list[str]:
-        return [m for m in Models.model_fields if self.model(m) is not None]
+    def chosen_models(self) -> "dict[str, Esrgan | VsrResFeatGan]":
+        """The models that the configuration has, by name."""
+        return {name: self.model(name) for name in Models.model_fields if self.model(name) is not None}
 
     @cached_property
     def runs(self) -> list[Run]:
         """Every training of this experiment, in the order of the tables."""
-        return [Run(m, e, s) for m in self.model_names for e in self.extractors for s in self.seeds]
+        return [Run(m, e, s) for m in self.chosen_models for e in self.extractors for s in self.seeds]
 
     def pretrain_spec(self, model: str, seed: int) -> PretrainSpec:
         """What may change the initial generator of a model."""
@@ -398,93 +400,10 @@ class Config(Section):
         return self.assets.get(name) or known()[name]
 
     @model_validator(mode="after")
-    def _references(self) -> Self:
-        problems = [*self._dangling(), *self._leaks(), *self._parameters()]
-        if problems:
-            raise PydanticCustomError("references", "{problems}", {"problems": "\n  ".join(problems)})
+    def _consistent(self) -> Self:
+        if found := list(problems(self)):
+            raise PydanticCustomError("inconsistent", "{problems}", {"problems": "\n  ".join(found)})
         return self
-
-    def _dangling(self):
-        """Names that refer to nothing, and data sets of the wrong kind."""
-
-        def check(path: str, name: str, known_names, what: str):
-            if name not in known_names:
-                near = difflib.get_close_matches(name, known_names, n=1)
-                yield f"{path}: no {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-
-        assets = {*self.assets, *known()}
-        for name, dataset in self.datasets.items():
-            for i, source in enumerate(dataset.sources):
-                if source.asset is not None:
-                    yield from check(f"datasets.{name}.sources.{i}.asset", source.asset, assets, "asset")
-        yield from check("evaluation.lpips", self.evaluation.lpips, assets, "asset")
-        if not self.model_names:
-            yield "models: give at least one of esrgan and vsrresfeatgan"
-        if "none" not in self.extractors:
-            yield "extractors: 'none' is missing; it is the baseline that every comparison refers to"
-        for m in self.model_names:
-            model, path = self.model(m), f"models.{m}"
-            for key, names in (
-                ("train_set", [model.train_set]),
-                ("val_set", [model.val_set]),
-                ("test_sets", model.test_sets),
-            ):
-                for name in names:
-                    yield from check(f"{path}.{key}", name, self.datasets, "data set")
-                    if m == "vsrresfeatgan" and name in self.datasets and self.datasets[name].kind != "clips":
-                        yield f"{path}.{key}: {name!r} holds images, and this model takes clips"
-            yield from check(f"{path}.features.asset", model.features.asset, assets, "asset")
-            if model.init is not None:
-                yield from check(f"{path}.init", model.init, assets, "asset")
-            for extractor in set(self.extractors) ^ set(model.loss.beta2):
-                where = "extractors" if extractor in model.loss.beta2 else f"{path}.loss.beta2"
-                yield f"{where}: {extractor!r} is missing; extractors and beta2 must name the same ones"
-            if m == "esrgan" and model.patch % 32:
-                yield f"{path}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
-        for name, table in self.tables.items():
-            yield from self._tested(f"tables.{name}", table.model, table.dataset)
-            if table.space not in self.evaluation.spaces or table.border not in self.evaluation.borders:
-                yield f"tables.{name}: space {table.space}, border {table.border} is not among evaluation.spaces, borders"
-        for name, figure in self.figures.edge_maps.items():
-            yield from check(f"figures.edge_maps.{name}.dataset", figure.dataset, self.datasets, "data set")
-        for name, figure in self.figures.comparisons.items():
-            yield from self._tested(f"figures.comparisons.{name}", figure.model, figure.dataset)
-
-    def _tested(self, path: str, model: str, dataset: str):
-        if model not in self.model_names:
-            yield f"{path}.model: {model!r} is not in models"
-        elif dataset not in self.model(model).test_sets:
-            yield f"{path}.dataset: {dataset!r} is not in models.{model}.test_sets"
-
-    def _leaks(self):
-        """Photos or scenes that a model both learns from and is tested on."""
-        for m in self.model_names:
-            model = self.model(m)
-            for test in model.test_sets:
-                for role in {model.train_set, model.val_set}:
-                    if {test, role} <= self.datasets.keys():
-                        for a in self.datasets[test].sources:
-                            if any(_overlap(a, b) for b in self.datasets[role].sources):
-                                yield f"models.{m}: {a.asset or a.folder} is in test set {test!r} and in {role!r}, which it learns from"
-
-    def _parameters(self):
-        from sa_sr.edges import check_parameters
-
-        for name, parameters in self.extractors.items():
-            try:
-                check_parameters(name, parameters)
-            except UserError as e:
-                yield f"extractors.{name}: {e}"
-
-
-def _overlap(a: Source, b: Source) -> bool:
-    """Whether two sources share a photo or a frame."""
-    if (a.asset, a.folder) != (b.asset, b.folder):
-        return False
-    scenes = [getattr(source, "scenes", None) for source in (a, b)]
-    if not all(isinstance(s, list) for s in scenes):
-        return True
-    return any(start < end2 and start2 < end for start, end in scenes[0] for start2, end2 in scenes[1])
 
 
 def load(values: dict[str, Any], where: str = "configuration") -> Config:

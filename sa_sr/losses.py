@@ -1,7 +1,7 @@
 """The losses of the paper, with its names and equation numbers.
 
-All are means over batch, channels and pixels of images in [0, 1]. The paper writes sums (eq. 4-7), but only with means do
-its coefficients give its "around 15 %" for the spatially adaptive part: docs/method.md has the arithmetic.
+All are means over batch, channels and pixels of images in [0, 1]. The paper writes sums (eq. 4-7), but only with means
+do its coefficients give its "around 15 %" for the spatially adaptive part: docs/method.md has the arithmetic.
 """
 
 from collections.abc import Callable

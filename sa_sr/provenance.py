@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = "sa_sr"
-TRANSPARENT = {"sa_sr.config"}
+TRANSPARENT = {"sa_sr.config", "sa_sr.consistency"}
 """Not counted: settings reach a stage as params, whose text changes with them."""
 ROOT = Path(__file__).parent.parent
 
@@ -20,8 +20,8 @@ def code(*modules: str) -> list[str]:
     """Fingerprints ("module@hash", sorted) of `modules` and of all that they import from this package.
 
     modules: dotted names; those of other packages (a plug-in of one's own) count by their version elsewhere and are
-    skipped. Comments, blank lines and docstrings do not change a hash. Modules that are found by name at run time have to
-    be given as well.
+    skipped. Comments, blank lines and docstrings do not change a hash. Modules that are found by name at run time have
+    to be given as well.
     """
     return [f"{name}@{_hash(name)}" for name in sorted(_closure(modules))]
 

@@ -47,11 +47,9 @@ def write_text(target: str | Path, text: str) -> None:
 @contextmanager
 def h5_writer(target: str | Path, **attrs: str | int | float) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that appears at `target` only when complete; `attrs` become root attributes."""
-    with atomic_path(target) as temporary:
-        # no times in the file: equal input gives equal bytes
-        with h5py.File(temporary, "w", libver="v112", track_order=False) as f:
-            f.attrs.update(attrs)
-            yield f
+    with atomic_path(target) as temporary, h5py.File(temporary, "w", libver="v112") as f:
+        f.attrs.update(attrs)
+        yield f
 
 
 def open_h5(path: str | Path) -> h5py.File:

@@ -20,12 +20,12 @@ class Patches(Dataset):
     Everything random about a patch comes from a counter-based generator with the key (seed, k). So the sequence depends
     neither on the number of loader workers nor on where training was interrupted.
 
-    data, weights: data file and edge-map file; patch: side of the HR patch, pixels; window: 1 for the LR patch itself, 5
-    for the bicubic frames t-2..t+2; augment: flip horizontally, vertically and transpose, each with probability 1/2.
+    data, weights: data file and edge-map file; patch: side of the HR patch, pixels; window: 1 for the LR patch itself,
+    5 for the bicubic frames t-2..t+2; augment: flip horizontally, vertically and transpose, each with probability 1/2.
     length: how many patches there are.
 
-    An element is a dict of uint8 tensors: lq (3, patch/4, patch/4), or (5, 3, patch, patch) bicubic frames; hr (3, patch,
-    patch); weight (C, patch, patch), 255 meaning 1; and id, a text that says where the patch is from.
+    An element is a dict of uint8 tensors: lq (3, patch/4, patch/4), or (5, 3, patch, patch) bicubic frames; hr
+    (3, patch, patch); weight (C, patch, patch), 255 meaning 1; and id, a text that says where the patch is from.
     """
 
     def __init__(
@@ -39,7 +39,8 @@ class Patches(Dataset):
         for item, (frames, height, width, _) in zip(self.items, self.shapes, strict=True):
             if min(height, width) < patch or frames < window:
                 raise UserError(
-                    f"{data}: {item!r} has {frames} frames of {width}x{height} pixels, too small for a patch of {patch} and {window} frames"
+                    f"{data}: {item!r} has {frames} frames of {width}x{height} pixels,"
+                    f" too small for a patch of {patch} and {window} frames"
                 )
         pixels = np.array([(t - window + 1) * h * w for t, h, w, _ in self.shapes], dtype=float)
         self.bounds = np.cumsum(pixels) / pixels.sum()  # every position of every frame is equally likely

@@ -23,8 +23,9 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
     """Write the data file of one data set.
 
     dataset: its section of the configuration; assets: folder of the downloaded files; out: HDF5 with hr/<item>
-    (T, H, W, 3), lr/<item> (T, H/4, W/4, 3) by MATLAB's bicubic imresize, and for clips bicubic/<item> (T, H, W, 3), the
-    LR frames enlarged to HR size; all uint8 RGB. Raises UserError naming the file that is unreadable, too small or short.
+    (T, H, W, 3), lr/<item> (T, H/4, W/4, 3) by MATLAB's bicubic imresize, and for clips bicubic/<item> (T, H, W, 3),
+    the LR frames enlarged to HR size; all uint8 RGB. Raises UserError naming a file that is unreadable, too small or
+    too short.
     """
     attrs = {"kind": dataset.kind, "dataset": dataset.canonical()}
     with h5_writer(out, **attrs) as f, tqdm(unit="item", desc=f"prepare {out.stem}", file=sys.stderr) as progress:
@@ -39,9 +40,7 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
                     raise UserError(f"{path}: a second item is named {item!r}; rename one of the files")
                 hr = put(f, f"hr/{item}", (_fit(frame, source.reduce, source.crop, path) for frame in frames))
                 if dataset.kind == "clips" and len(hr) < WINDOW:
-                    raise UserError(
-                        f"{path}: clip {item!r} has {len(hr)} frames, fewer than the {WINDOW} which the video model needs"
-                    )
+                    raise UserError(f"{path}: clip {item!r} has {len(hr)} frames, but the video model needs {WINDOW}")
                 hr.attrs["source"] = json.dumps(
                     {"file": path.name, **source.model_dump(mode="json", exclude_none=True)}, sort_keys=True
                 )
@@ -69,11 +68,11 @@ def _items(dataset: Images | Clips, source: Source, path: Path) -> Iterator[tupl
 
 
 def _not_empty(frames: Iterator[np.ndarray], video: Path, scene: str) -> Iterator[np.ndarray]:
-    count = 0
-    for count, frame in enumerate(frames, 1):
-        yield frame
-    if count == 0:
+    first = next(frames, None)
+    if first is None:
         raise UserError(f"{video}: scene {scene} has no frames; the video is shorter, or its frames are not images")
+    yield first
+    yield from frames
 
 
 def _fit(frame: np.ndarray, reduce: int, crop: Box | None, path: Path) -> np.ndarray:

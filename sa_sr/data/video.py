@@ -48,7 +48,7 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
 
 
 def find_scenes(path: Path) -> list[tuple[int, int]]:
-    """[first, end) frames of the scenes of a video file, cut where its content changes (PySceneDetect, default threshold)."""
+    """[first, end) frames of the scenes of a video file, cut where its content changes (PySceneDetect)."""
     from scenedetect import ContentDetector, detect
 
     return [(a.frame_num, b.frame_num) for a, b in detect(str(path), ContentDetector(), start_in_scene=True)]

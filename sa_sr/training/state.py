@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -20,35 +20,43 @@ from sa_sr.storage import atomic_path
 
 log = logging.getLogger("sa_sr")
 SAVE_SECONDS = 300
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class StateFolder:
-    """The state folder of one run, held until the process ends.
+    """The state folder of one run, held by this process inside a `with` block.
 
     folder: created if absent; fingerprint: text that changes with anything that may change the result. Raises UserError
-    naming the holder when another process trains here. SIGTERM, SIGINT and SIGUSR1 (Slurm's warning ahead of a time limit)
-    are noted in `interrupted`, and the trainer saves and ends at the next step.
+    naming the holder when another process trains here. SIGTERM, SIGINT and SIGUSR1 (Slurm's warning ahead of a time
+    limit) are noted in `interrupted`, and the trainer saves and ends at the next step.
     """
 
     def __init__(self, folder: Path, fingerprint: str):
         self.file, self.fingerprint, self.interrupted = folder / "last.pt", fingerprint, 0
+        self._saved = time.monotonic()
+
+    def __enter__(self) -> Self:
+        folder = self.file.parent
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(folder / "lock", "a+")  # noqa: SIM115 (the kernel frees it whatever ends the process)
+        self._lock = open(folder / "lock", "a+")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.seek(0)
-            raise UserError(
-                f"{folder} is in use by {self._lock.read().strip()}; wait for that job or cancel it"
-            ) from None
+            holder = self._lock.read().strip()
+            self._lock.close()
+            raise UserError(f"{folder} is in use by {holder}; wait for that job or cancel it") from None
         self._lock.truncate(0)
-        self._lock.write(
-            f"process {os.getpid()} on {socket.gethostname()}, Slurm job {os.environ.get('SLURM_JOB_ID', 'none')}\n"
-        )
+        job = os.environ.get("SLURM_JOB_ID", "none")
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}, Slurm job {job}\n")
         self._lock.flush()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._interrupt)
-        self._saved = time.monotonic()
+        self._handlers = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._lock.close()
 
     def _interrupt(self, number: int, _frame: object) -> None:
         self.interrupted = number

@@ -112,7 +112,7 @@ def descend(fabric: Fabric, optimiser: torch.optim.Optimizer, loss: Tensor) -> N
 
 
 def finite(terms: dict[str, Tensor]) -> dict[str, float]:
-    """The terms as numbers, with one wait for the device; UserError names a term that is not finite, before any update."""
+    """The terms as numbers, with one wait for the device; UserError names one that is not finite, before any update."""
     values = torch.stack([t.detach().float() for t in terms.values()]).tolist()
     for name, value in zip(terms, values, strict=True):
         if not math.isfinite(value):

@@ -34,9 +34,9 @@ log = logging.getLogger("sa_sr")
 class Files:
     """What a training reads and writes.
 
-    data, weights: data file and edge maps to train on; val_data, val_weights: those to validate on; init: initial weights
-    of the generator or None; features: VGG19 weights (GAN stage only); state: folder of the training state; model,
-    history, validations: the results.
+    data, weights: data file and edge maps to train on; val_data, val_weights: those to validate on; init: initial
+    weights of the generator or None; features: VGG19 weights, None in pretraining; state: folder of the training state;
+    model, history, validations: the results.
     """
 
     data: Path
@@ -73,53 +73,44 @@ def fit(
     fabric: Fabric, spec: PretrainSpec, recipe: Recipe, stage: PixelStage | GanStage, files: Files, threads: int
 ) -> None:
     """Train to the last step, keep the weights of the smallest validation loss, and write the results."""
-    plan, folder = spec.optimise, StateFolder(files.state, fingerprint(spec, files))
-    history, done, best = History(plan.steps), 0, {"loss": math.inf, "step": 0, "weights": weights_of(stage)}
-    if saved := folder.load():
-        for name, part in stage.parts.items():
-            part.load_state_dict(saved["parts"][name])
-        history.load_state_dict(saved["history"])
-        done, best = saved["step"], saved["best"]
-        log.info("%s: resuming after step %d of %d", spec.name, done, plan.steps)
+    plan, history = spec.optimise, History(spec.optimise.steps)
+    done, best = 0, {"loss": math.inf, "step": 0, "weights": weights_of(stage)}
+    with StateFolder(files.state, fingerprint(spec, files)) as folder:
+        if saved := folder.load():
+            done, best = saved["step"], saved["best"]
+            history.load_state_dict(saved["history"])
+            for name, part in stage.parts.items():
+                part.load_state_dict(saved["parts"][name])
+            log.info("%s: resuming after step %d of %d", spec.name, done, plan.steps)
 
-    def save(step: int) -> None:
-        parts = {name: part.state_dict() for name, part in stage.parts.items()}
-        folder.save({"step": step, "parts": parts, "history": history.state_dict(), "best": best})
-
-    validation = validation_batches(fabric, spec, recipe, files)
-    batches = training_batches(fabric, spec, recipe, files, done, threads)
-    for step, batch in progress(enumerate(batches, done + 1), f"train {spec.name}", plan.steps, done, "step"):
-        rate = set_learning_rate(stage, plan, step)
-        start = time.monotonic()
-        terms = stage.step(batch)
-        history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / (time.monotonic() - start)})
-        if step % plan.val_every == 0 or step == plan.steps:
-            loss, psnr = validate(stage, validation)
-            history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})
-            if loss < best["loss"]:
-                best = {"loss": loss, "step": step, "weights": weights_of(stage)}
-        if folder.due():
-            save(step)
-        if folder.interrupted:
-            log.error(
-                "%s: stopped by signal %d after step %d; its state is saved and the next start goes on from there",
-                spec.name,
-                folder.interrupted,
-                step,
-            )
-            sys.exit(128 + folder.interrupted)
-    if done < plan.steps:
-        save(plan.steps)
+        validation = validation_batches(fabric, spec, recipe, files)
+        batches = enumerate(training_batches(fabric, spec, recipe, files, done, threads), done + 1)
+        for step, batch in progress(batches, f"train {spec.name}", plan.steps, done, "step"):
+            start, rate = time.monotonic(), set_learning_rate(stage, plan, step)
+            terms = stage.step(batch)
+            seconds = time.monotonic() - start
+            history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / seconds})
+            if step % plan.val_every == 0 or step == plan.steps:
+                loss, psnr = validate(stage, validation)
+                history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})
+                if loss < best["loss"]:
+                    best = {"loss": loss, "step": step, "weights": weights_of(stage)}
+            if folder.due() or step == plan.steps:
+                parts = {name: part.state_dict() for name, part in stage.parts.items()}
+                folder.save({"step": step, "parts": parts, "history": history.state_dict(), "best": best})
+            if folder.interrupted:
+                log.error("%s: stopped by signal %d; step %d is saved", spec.name, folder.interrupted, step)
+                sys.exit(128 + folder.interrupted)
 
     history.write(files.history, files.validations)
+    save_generator(files.model, stage, spec, best)
+
+
+def save_generator(path: Path, stage: PixelStage | GanStage, spec: PretrainSpec, best: dict[str, Any]) -> None:
+    """Write the chosen weights, with all that is needed to rebuild the network and to know where they are from."""
     sizes = {key: json.dumps(value) for key, value in spec.generator.items()}
-    metadata = {
-        "architecture": type(stage.generator.module).__name__,
-        **sizes,
-        "run": spec.canonical(),
-        "step": str(best["step"]),
-    }
-    checkpoints.save(files.model, best["weights"], metadata)
+    architecture = {"architecture": type(stage.generator.module).__name__, **sizes}
+    checkpoints.save(path, best["weights"], architecture | {"run": spec.canonical(), "step": str(best["step"])})
 
 
 def launch(spec: PretrainSpec, threads: int) -> Fabric:
@@ -135,10 +126,11 @@ def launch(spec: PretrainSpec, threads: int) -> Fabric:
 
 
 def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> torch.nn.Module:
-    """The generator with its own initial weights, or with those of a file, whose surplus residual blocks are left out."""
+    """The generator with its own initial weights, or those of a file, whose surplus residual blocks are left out."""
     generator = recipe.generator(**spec.generator)
     if init is not None:
-        generator.load_state_dict(checkpoints.cut(checkpoints.load_state(init)[0], spec.generator["num_block"]))
+        state = checkpoints.rename_rrdb(checkpoints.load_state(init)[0])
+        generator.load_state_dict(checkpoints.cut(state, spec.generator["num_block"]))
     return generator
 
 
@@ -178,7 +170,7 @@ def to_device(fabric: Fabric, batch: dict[str, Any]) -> Batch:
 
 @torch.no_grad()
 def validate(stage: PixelStage | GanStage, batches: list[Batch]) -> tuple[float, float]:
-    """Generator loss (eq. 16, 18, 20, 22) with all networks in evaluation mode, and RGB PSNR in dB; means over the patches."""
+    """Generator loss (eq. 16, 18, 20, 22) in evaluation mode, and RGB PSNR in dB; means over the patches."""
     networks = [part for part in stage.parts.values() if isinstance(part, torch.nn.Module)]
     for network in networks:
         network.eval()

@@ -1,5 +1,7 @@
 """Training patches: image, low resolution and weight belong together, and number k is always the same."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage
@@ -21,7 +23,7 @@ def photos(tmp_path_factory):
     place = tmp_path_factory.mktemp("photos")
     source = {"folder": str(place)}
     for name in ("chelsea.png", "coffee.png"):
-        (place / name).write_bytes(open(f"{skimage.__path__[0]}/data/{name}", "rb").read())
+        (place / name).write_bytes(Path(f"{skimage.__path__[0]}/data/{name}").read_bytes())
     prepare(Images(kind="images", sources=[source]), place, place / "data.h5")
     extract_edges(place / "data.h5", place / "edges.h5", "local_variance", {})
     return place / "data.h5", place / "edges.h5"
@@ -33,7 +35,7 @@ def clip(tmp_path_factory):
     image = np.asarray(Image.open(f"{skimage.__path__[0]}/data/coffee.png"))
     (place / "pan").mkdir()
     for t in range(9):
-        Image.fromarray(image[: 200 + 0, 8 * t : 8 * t + 240]).save(place / "pan" / f"{t}.png")
+        Image.fromarray(image[:200, 8 * t : 8 * t + 240]).save(place / "pan" / f"{t}.png")
     prepare(Clips(kind="clips", sources=[{"folder": str(place)}]), place, place / "data.h5")
     extract_edges(place / "data.h5", place / "edges.h5", "canny", {})
     return place / "data.h5", place / "edges.h5"

@@ -119,7 +119,7 @@ def test_an_unreadable_image_is_named_and_nothing_is_left(photos, tmp_path):
 def test_a_clip_of_fewer_than_five_frames_is_named(frames, tmp_path):
     for t in range(4, 12):
         (frames / "mug" / f"{t:03d}.png").unlink()
-    with pytest.raises(UserError, match=r"clip 'mug' has 4 frames, fewer than the 5"):
+    with pytest.raises(UserError, match=r"clip 'mug' has 4 frames, but the video model needs 5"):
         prepare(clips(frames), tmp_path, tmp_path / "out.h5")
 
 

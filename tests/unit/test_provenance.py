@@ -12,7 +12,10 @@ def package(tmp_path, monkeypatch):
     """A copy of a small package in which every import form occurs."""
     files = {
         "__init__.py": "",
-        "a.py": '"""A."""\nfrom sa_sr import b\n\ndef f():\n    """Does f."""\n    from sa_sr.sub.c import g  # late\n    return g() + b.x\n',
+        "a.py": (
+            '"""A."""\nfrom sa_sr import b\n\n'
+            'def f():\n    """Does f."""\n    from sa_sr.sub.c import g  # late\n    return g() + b.x\n'
+        ),
         "b.py": "x = 1\n",
         "lonely.py": "y = 1\n",
         "config.py": "z = 1\n",

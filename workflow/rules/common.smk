@@ -24,7 +24,7 @@ RUNS = {run.name: run for run in CFG.runs}
 wildcard_constraints:
     dataset="|".join(CFG.datasets),
     extractor="|".join(CFG.extractors),
-    model="|".join(CFG.model_names),
+    model="|".join(CFG.chosen_models),
     seed="[0-9]+",
     run="|".join(RUNS),
     method="|".join(["bicubic", *RUNS]),
@@ -66,7 +66,7 @@ def methods(dataset):
 
 def evaluations():
     """The evaluation of every method on every data set that it is tested on."""
-    tested = dict.fromkeys(name for model in CFG.model_names for name in CFG.model(model).test_sets)
+    tested = dict.fromkeys(name for model in CFG.chosen_models for name in CFG.model(model).test_sets)
     return [f"{OUT}/evaluation/{method}/{name}.csv" for name in tested for method in methods(name)]
 
 

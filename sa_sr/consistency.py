@@ -1,0 +1,106 @@
+"""What no single key of a configuration can tell: names that refer to nothing, and tests on what was learnt from."""
+
+import difflib
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from sa_sr.data.assets import known
+from sa_sr.edges import check_parameters
+from sa_sr.errors import UserError
+
+if TYPE_CHECKING:
+    from sa_sr.config import Config, Source
+
+
+def problems(config: "Config") -> Iterator[str]:
+    """A line for each mistake, led by the path of its key."""
+    yield from _assets(config)
+    yield from _extractors(config)
+    yield from _models(config)
+    yield from _rendering(config)
+    yield from _leaks(config)
+
+
+def _missing(path: str, name: str, names: Collection[str], what: str) -> Iterator[str]:
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        yield f"{path}: no {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _assets(config: "Config") -> Iterator[str]:
+    assets = {*config.assets, *known()}
+    wanted = {"evaluation.lpips": config.evaluation.lpips}
+    for name, dataset in config.datasets.items():
+        wanted |= {f"datasets.{name}.sources.{i}.asset": source.asset for i, source in enumerate(dataset.sources)}
+    for name, model in config.chosen_models.items():
+        wanted |= {f"models.{name}.features.asset": model.features.asset, f"models.{name}.init": model.init}
+    for path, asset in wanted.items():
+        if asset is not None:
+            yield from _missing(path, asset, assets, "asset")
+
+
+def _extractors(config: "Config") -> Iterator[str]:
+    if "none" not in config.extractors:
+        yield "extractors: 'none' is missing; it is the baseline that every comparison refers to"
+    for name, parameters in config.extractors.items():
+        try:
+            check_parameters(name, parameters)
+        except UserError as e:
+            yield f"extractors.{name}: {e}"
+
+
+def _models(config: "Config") -> Iterator[str]:
+    if not config.chosen_models:
+        yield "models: give at least one of esrgan and vsrresfeatgan"
+    for name, model in config.chosen_models.items():
+        roles = {"train_set": [model.train_set], "val_set": [model.val_set], "test_sets": model.test_sets}
+        for path, dataset in ((f"models.{name}.{role}", d) for role, sets in roles.items() for d in sets):
+            yield from _missing(path, dataset, config.datasets, "data set")
+            if name == "vsrresfeatgan" and dataset in config.datasets and config.datasets[dataset].kind != "clips":
+                yield f"{path}: {dataset!r} holds images, and this model takes clips"
+        for extractor in sorted(set(config.extractors) ^ set(model.loss.beta2)):
+            where = "extractors" if extractor in model.loss.beta2 else f"models.{name}.loss.beta2"
+            yield f"{where}: {extractor!r} is missing; extractors and beta2 must name the same ones"
+        if name == "esrgan" and model.patch % 32:
+            yield f"models.{name}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
+
+
+def _rendering(config: "Config") -> Iterator[str]:
+    shown = {f"tables.{name}": table for name, table in config.tables.items()}
+    shown |= {f"figures.comparisons.{name}": figure for name, figure in config.figures.comparisons.items()}
+    for path, one in shown.items():
+        if one.model not in config.chosen_models:
+            yield f"{path}.model: {one.model!r} is not in models"
+        elif one.dataset not in config.model(one.model).test_sets:
+            yield f"{path}.dataset: {one.dataset!r} is not in models.{one.model}.test_sets"
+    for name, table in config.tables.items():
+        if table.space not in config.evaluation.spaces or table.border not in config.evaluation.borders:
+            yield f"tables.{name}: space {table.space}, border {table.border} is not measured; see evaluation"
+    for name, figure in config.figures.edge_maps.items():
+        yield from _missing(f"figures.edge_maps.{name}.dataset", figure.dataset, config.datasets, "data set")
+
+
+def _leaks(config: "Config") -> Iterator[str]:
+    """Photos or scenes that a model both learns from and is tested on."""
+    for name, model in config.chosen_models.items():
+        for test in model.test_sets:
+            for role in dict.fromkeys([model.train_set, model.val_set]):
+                for a, b in _pairs(config, test, role):
+                    if _overlap(a, b):
+                        origin = a.asset or a.folder
+                        yield f"models.{name}: {origin} is in test set {test!r} and in {role!r}, which it learns from"
+
+
+def _pairs(config: "Config", *datasets: str) -> "Iterator[tuple[Source, Source]]":
+    first, second = (config.datasets[name].sources if name in config.datasets else [] for name in datasets)
+    return ((a, b) for a in first for b in second)
+
+
+def _overlap(a: "Source", b: "Source") -> bool:
+    """Whether two sources share a photo or a frame."""
+    if (a.asset, a.folder) != (b.asset, b.folder):
+        return False
+    scenes = [getattr(source, "scenes", None) for source in (a, b)]
+    if not all(isinstance(listed, list) for listed in scenes):
+        return True
+    return any(start < end2 and start2 < end for start, end in scenes[0] for start2, end2 in scenes[1])

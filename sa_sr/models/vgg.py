@@ -1,0 +1,88 @@
+"""VGG19 for the perceptual loss, without torchvision. `checkpoints.load_vgg19` reads the weights."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+DEPTHS = (2, 2, 4, 4, 4)  # convolutions between two poolings
+WIDTHS = (64, 128, 256, 512, 512)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB; what the original weights want subtracted from 0..255
+
+
+def _layers() -> tuple[str, ...]:
+    names = []
+    for stage, depth in enumerate(DEPTHS, 1):
+        names += [f"{kind}{stage}_{k}" for k in range(1, depth + 1) for kind in ("conv", "relu")]
+        names.append(f"pool{stage}")
+    return tuple(names)
+
+
+LAYERS = _layers()  # in order, so that a layer's position is its index in torchvision's `features`
+CONVS = {name: index for index, name in enumerate(LAYERS) if name.startswith("conv")}
+
+
+class VGG19Features(nn.Module):
+    """(N, 3, H, W) RGB in [0, 1] → features (N, C, h, w) of one layer. Frozen; gradients pass to the input.
+
+    state: from `checkpoints.load_vgg19`, keys "0.weight", "0.bias", "2.weight", ...
+    layer: convL_K (before its activation; ESRGAN's is conv5_4) or reluL_K.
+    scale: factor on the output, for weights whose features are larger than torchvision's.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, state: Mapping[str, Tensor], layer: str = "conv5_4", scale: float = 1.0) -> None:
+        super().__init__()
+        if layer not in LAYERS or layer.startswith("pool"):
+            raise ValueError(f"VGG19 has no layer {layer!r}: use convL_K (before its activation) or reluL_K")
+        self.features = nn.Sequential()
+        width = 3
+        for name in LAYERS[: LAYERS.index(layer) + 1]:
+            if name.startswith("conv"):
+                wider = WIDTHS[int(name[4]) - 1]
+                self.features.append(nn.Conv2d(width, wider, 3, padding=1))
+                width = wider
+            else:
+                self.features.append(nn.ReLU(inplace=True) if name.startswith("relu") else nn.MaxPool2d(2))
+        self.features.load_state_dict({key: state[key] for key in self.features.state_dict()})
+        self.scale = scale
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
+        self.requires_grad_(False).eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * self.features((x - self.mean) / self.std)
+
+
+def block_name(conv: str) -> str:
+    """Keras' name of a convolution: conv3_2 → block3_conv2."""
+    return f"block{conv[4]}_conv{conv[6]}"
+
+
+def decode(codes: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights from 8-bit codes: each is a byte that points into its layer's table of 256 values."""
+    state = {}
+    for conv, index in CONVS.items():
+        name = block_name(conv)
+        state[f"{index}.weight"] = codes[f"{name}_W_table"][codes[f"{name}_W_q"].long()]
+        state[f"{index}.bias"] = codes[f"{name}_b"]
+    return state
+
+
+def fold_caffe_input(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Let weights made for 255*BGR - CAFFE_MEAN take RGB normalised with ImageNet's mean and deviation.
+
+    With x = (rgb - mean) / std, the input they expect is 255*std * x + (255*mean - CAFFE_MEAN). The constant goes into
+    the bias, which is exact but for the zero padding at the border: there it is off by less than half a gray level.
+    """
+    weight = state["0.weight"].flip(1)
+    shift = 255 * torch.tensor(IMAGENET_MEAN) - torch.tensor(CAFFE_MEAN)
+    return {
+        **state,
+        "0.weight": weight * 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1),
+        "0.bias": state["0.bias"] + weight.sum((2, 3)) @ shift,
+    }

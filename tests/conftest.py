@@ -1,0 +1,33 @@
+"""Fixtures for all tests."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sa_sr.data.assets import find
+from sa_sr.data.fetch import download
+from sa_sr.errors import UserError
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def asset() -> Callable[[str], Path]:
+    """asset("realsr_df2k_x4.bin"): the file, from $SA_SR_ASSETS or results/assets, fetched if it isn't there.
+
+    The test is skipped where no source can be reached; in CI it fails.
+    """
+
+    def get(name: str) -> Path:
+        target = Path(os.environ.get("SA_SR_ASSETS", ROOT / "results" / "assets")) / name
+        try:
+            download(name, find(name), target)
+        except UserError as e:
+            if os.environ.get("CI"):
+                pytest.fail(str(e))
+            pytest.skip(str(e))
+        return target
+
+    return get

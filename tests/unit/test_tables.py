@@ -1,0 +1,264 @@
+"""Tables: values, differences, bold and published numbers, in every format."""
+
+import csv
+import re
+from html.parser import HTMLParser
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from sa_sr.errors import UserError
+from sa_sr.render.labels import extractor_label, label
+from sa_sr.render.published import PUBLISHED
+from sa_sr.render.tables import TableSpec, escape, summarise, table
+
+SPEC = TableSpec(
+    name="table2",
+    model="esrgan",
+    dataset="city_b",
+    dataset_label="City scene B (stands in for Vid4)",
+    space="rgb",
+    border=4,
+    published="table2",
+)
+# psnr, ssim, lpips: bicubic leads PSNR, lv the trained ones in PSNR and SSIM, canny in LPIPS
+SCORES = {
+    "bicubic": (30.0, 0.7, 0.4),
+    "none": (25.0, 0.71, 0.2),
+    "local_variance": (25.5, 0.72, 0.19),
+    "canny": (25.25, 0.705, 0.18),
+}
+
+
+def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0) -> Path:
+    """means.csv as `aggregate` writes it; other spaces, borders and subsets than the printed ones are off by a lot."""
+    lines = ["method,model,extractor,seed,dataset,subset,metric,space,border,value,n"]
+    for name, (psnr, ssim, lpips) in scores.items():
+        for seed in seeds if name != "bicubic" else [""]:
+            run = "bicubic,bicubic,," if name == "bicubic" else f"esrgan-{name}-s{seed},esrgan,{name},{seed}"
+            more = shift * seeds.index(seed) if seed else 0
+            for subset, off in (("all", 0), ("interior", 5)):
+                for space, border in product(("rgb", "y"), (4, 8)):
+                    far = off + 10 * (space == "y") + border - 4
+                    lines.append(f"{run},city_b,{subset},psnr,{space},{border},{psnr + far + more},2")
+                    lines.append(f"{run},city_b,{subset},ssim,{space},{border},{ssim + far / 100 + more},2")
+                lines.append(f"{run},city_b,{subset},lpips,rgb,0,{lpips + off / 100 + more},2")
+    path.write_text("\n".join([*lines, "bicubic,bicubic,,,elsewhere,all,psnr,rgb,4,1,1"]) + "\n")
+    return path
+
+
+def render(folder: Path, spec: TableSpec = SPEC, **means) -> dict[str, str]:
+    files = {kind: folder / f"{spec.name}.{kind}" for kind in ("csv", "md", "tex", "html")}
+    table(write_means(folder / "means.csv", **means), **files, spec=spec)
+    return {kind: path.read_text() for kind, path in files.items()}
+
+
+def pipe_rows(markdown: str) -> list[list[str]]:
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in markdown.splitlines() if line.startswith("|")]
+    return [rows[0], *rows[2:]]
+
+
+def test_markdown_prints_the_right_cells_in_the_papers_order(tmp_path):
+    header, *rows = pipe_rows(render(tmp_path)["md"])
+    assert header == ["Method", "PSNR ↑", "SSIM ↑", "LPIPS ↓", "ΔPSNR", "ΔSSIM", "ΔLPIPS", "PSNR†", "SSIM†", "LPIPS†"]
+    assert [" ".join(row) for row in rows] == [
+        "Bicubic 30.00 0.7000 0.4000      ",
+        "ESRGAN 25.00 0.7100 0.2000    21.53 0.6349 0.1022",
+        "SA-ESRGAN (lv) **25.50** **0.7200** 0.1900 +0.50 +0.0100 −0.0100 22.14 0.6581 0.0953",
+        "SA-ESRGAN (canny) 25.25 0.7050 **0.1800** +0.25 −0.0050 −0.0200 22.32 0.6674 0.0955",
+    ]
+
+
+def test_markdown_source_is_aligned(tmp_path):
+    lines = [line for line in render(tmp_path)["md"].splitlines() if line.startswith("|")]
+    assert len({tuple(i for i, c in enumerate(line) if c == "|") for line in lines}) == 1
+
+
+def test_caption_names_the_data_what_it_stands_for_and_the_protocol(tmp_path):
+    spec = SPEC.model_copy(update={"space": "y", "border": 8, "subset": "interior", "frames": 30})
+    text = " ".join(render(tmp_path, spec)["md"].split())
+    for fact in (
+        "Table II. ESRGAN",
+        "City scene B (stands in for Vid4)",
+        "on Y (luma), 8 pixels",
+        "AlexNet, v0.1",
+        "2 clips (30 frames)",
+        "first and last two frames",
+        "Table II of Wang et al., arXiv:2403.10589, on Vid4",
+        "not the data measured here",
+    ):
+        assert fact in text
+
+
+def test_no_caution_where_the_data_set_is_the_papers(tmp_path):
+    spec = SPEC.model_copy(update={"dataset": "vid4", "dataset_label": "Vid4"})
+    means = write_means(tmp_path / "means.csv")
+    means.write_text(means.read_text().replace("city_b", "vid4"))
+    table(means, tmp_path / "t.csv", tmp_path / "t.md", tmp_path / "t.tex", spec)
+    assert "not the data measured here" not in " ".join((tmp_path / "t.md").read_text().split())
+
+
+def test_space_border_and_subset_choose_the_printed_values(tmp_path):
+    spec = SPEC.model_copy(update={"space": "y", "border": 8, "subset": "interior"})
+    _, bicubic, *_ = pipe_rows(render(tmp_path, spec)["md"])
+    assert bicubic[1:4] == ["49.00", "0.8900", "0.4500"]
+
+
+def test_csv_is_complete_and_marks_what_is_printed(tmp_path):
+    rows = list(csv.DictReader(render(tmp_path)["csv"].splitlines()))
+    assert len(rows) == 4 * (2 * 4 + 1) * 2
+    printed = [row for row in rows if row["printed"] == "True"]
+    assert [(r["extractor"], r["metric"]) for r in printed] == list(product(SCORES, ("psnr", "ssim", "lpips")))
+    assert all(row["published"] == "" for row in rows if row not in printed)
+    lv = next(r for r in printed if r["extractor"] == "local_variance" and r["metric"] == "lpips")
+    assert float(lv["value"]) == pytest.approx(0.19)
+    assert float(lv["difference"]) == pytest.approx(-0.01)
+    assert float(lv["published_difference"]) == pytest.approx(0.0953 - 0.1022)
+    assert (lv["method"], lv["published_dataset"], lv["std"]) == ("SA-ESRGAN (lv)", "Vid4", "")
+
+
+def test_seeds_give_mean_and_standard_deviation(tmp_path):
+    rows = pipe_rows(render(tmp_path, seeds=(1, 2), shift=0.5)["md"])
+    assert rows[2][1] == "25.25 ± 0.35"  # 25.0 and 25.5
+    assert rows[3][1] == "**25.75** ± 0.35"
+    assert rows[3][4] == "+0.50"
+    assert rows[1][1] == "30.00"
+
+
+def test_best_is_decided_at_printed_precision(tmp_path):
+    tied = SCORES | {"local_variance": (25.004, 0.71, 0.2), "canny": (24.9, 0.71, 0.2)}
+    _, _, none, lv, canny = pipe_rows(render(tmp_path, scores=tied)["md"])
+    assert [row[1] for row in (none, lv, canny)] == ["**25.00**", "**25.00**", "24.90"]
+    assert [row[2] for row in (none, lv, canny)] == ["0.7100"] * 3  # all equal: nobody leads
+    assert lv[4] == "0.00"
+
+
+def test_a_new_extractor_is_one_more_row(tmp_path):
+    spec = SPEC.model_copy(update={"extractors": ("none", "sobel")})
+    rows = pipe_rows(render(tmp_path, spec, scores=SCORES | {"sobel": (26.0, 0.73, 0.1)})["md"])
+    assert [row[0] for row in rows[1:]] == ["Bicubic", "ESRGAN", "SA-ESRGAN (sobel)"]
+    assert rows[3][1:] == ["**26.00**", "**0.7300**", "**0.1000**", "+1.00", "+0.0200", "−0.1000", "", "", ""]
+
+
+@pytest.mark.parametrize("absent", ["bicubic", "none", "canny"])
+def test_a_missing_method_is_named(tmp_path, absent):
+    scores = {name: value for name, value in SCORES.items() if name != absent}
+    with pytest.raises(UserError, match=f"PSNR of (esrgan-)?{absent} on city_b"):
+        render(tmp_path, scores=scores)
+    assert not list(tmp_path.glob("table2.*"))
+
+
+def test_an_unmeasured_border_is_named(tmp_path):
+    with pytest.raises(UserError, match="rgb, border 6"):
+        render(tmp_path, SPEC.model_copy(update={"border": 6}))
+
+
+def test_a_foreign_file_and_an_unknown_published_table_are_errors(tmp_path):
+    (tmp_path / "means.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match=r"means\.csv.*'method'"):
+        summarise(tmp_path / "means.csv", SPEC)
+    with pytest.raises(UserError, match="absent"):
+        summarise(tmp_path / "absent.csv", SPEC)
+    with pytest.raises(UserError, match=r"table2\.published: the paper has no 'table9'"):
+        render(tmp_path, SPEC.model_copy(update={"published": "table9"}))
+
+
+def test_latex_is_balanced_escaped_and_ascii(tmp_path):
+    spec = SPEC.model_copy(update={"dataset_label": r"50 % of A&B_{1} \ #2 ~^ $x$"})
+    tex = render(tmp_path, spec, seeds=(1, 2), shift=0.1)["tex"]
+    depth = 0
+    for brace in re.findall(r"(?<!\\)[{}]", tex):
+        depth += 1 if brace == "{" else -1
+        assert depth >= 0
+    assert depth == 0
+    assert r"50 \% of A\&B\_\{1\} \textbackslash{} \#2 \textasciitilde{}\textasciicircum{} \$x\$" in tex
+    assert tex.isascii()
+    assert len(re.findall(r"(?<!\\)\$", tex)) % 2 == 0
+    assert re.findall(r"\\begin\{(.+?)\}", tex) == ["table*", "tabular"]
+    assert re.findall(r"\\end\{(.+?)\}", tex) == ["tabular", "table*"]
+
+
+def test_latex_rows_fit_the_columns_and_the_rules(tmp_path):
+    tex = render(tmp_path)["tex"]
+    match = re.search(r"\\begin\{tabular\}\{@\{\}(\w+)@\{\}\}(.+?)\\end\{tabular\}", tex, re.DOTALL)
+    assert match
+    columns, body = match.groups()
+    rows = [line for line in body.splitlines() if line.endswith(r"\\")]
+    spans = sum(int(n) for n in re.findall(r"\\multicolumn\{(\d)\}", rows[0]))
+    assert len(columns) == 10 == spans + 1
+    assert all(row.count(" & ") == 9 for row in rows[1:])
+    assert re.findall(r"\\cmidrule\(\w+\)\{(\d+-\d+)\}", body) == ["2-4", "5-7", "8-10"]
+    assert r"SA-ESRGAN (lv) & \textbf{25.50} & \textbf{0.7200} & 0.1900 & +0.50 & +0.0100 & $-$0.0100 & 22.14" in body
+
+
+def test_html_has_the_same_cells_and_escapes(tmp_path):
+    class Cells(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.rows, self.inside = [], False
+
+        def handle_starttag(self, tag, attrs):
+            if tag == "tr":
+                self.rows.append([])
+            elif tag in ("td", "th"):
+                self.rows[-1].append("")
+                self.inside = True
+
+        def handle_endtag(self, tag):
+            self.inside = self.inside and tag not in ("td", "th")
+
+        def handle_data(self, data):
+            if self.inside:
+                self.rows[-1][-1] += data
+
+    parser = Cells()
+    html = render(tmp_path, SPEC.model_copy(update={"dataset_label": "<A & B>"}))["html"]
+    parser.feed(html)
+    assert parser.rows[-1][0:3] == ["SA-ESRGAN (canny)", "25.25", "0.7050"]
+    assert {len(row) for row in parser.rows[1:]} == {10}
+    assert "&lt;A &amp; B&gt;" in html
+    assert html.count("<b>") == 3
+
+
+def test_escape_leaves_plain_text_alone():
+    assert escape("SA-ESRGAN (lv), 0.12") == "SA-ESRGAN (lv), 0.12"
+    assert escape("Δ × ±") == r"$\Delta$ $\times$ $\pm$"
+
+
+def test_published_numbers_show_what_the_paper_claims():
+    """LPIPS and PSNR improve in all eight cells, SSIM in all but two: a slip of the pen would break this."""
+    worse = []
+    for name, published in PUBLISHED.items():
+        base = published.rows["none"]
+        for extractor in ("local_variance", "canny"):
+            scores = published.rows[extractor]
+            assert scores.lpips < base.lpips
+            assert scores.psnr > base.psnr
+            if scores.ssim < base.ssim:
+                worse.append((name, extractor))
+    assert worse == [("table1", "local_variance"), ("table3", "canny")]
+    assert {(t.model, t.dataset) for t in PUBLISHED.values()} == set(
+        product(("esrgan", "vsrresfeatgan"), ("Myanmar", "Vid4"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "extractor", "expected"),
+    [
+        ("bicubic", "none", "Bicubic"),
+        ("esrgan", "none", "ESRGAN"),
+        ("esrgan", "local_variance", "SA-ESRGAN (lv)"),
+        ("esrgan", "canny", "SA-ESRGAN (canny)"),
+        ("vsrresfeatgan", "none", "VSRResFeatGAN"),
+        ("vsrresfeatgan", "local_variance", "SA-VSRResFeatGAN (lv)"),
+        ("esrgan", "sobel", "SA-ESRGAN (sobel)"),
+        ("swinir", "canny", "SA-swinir (canny)"),
+    ],
+)
+def test_labels_are_the_papers_names(model, extractor, expected):
+    assert label(model, extractor) == expected
+
+
+def test_extractor_labels():
+    assert [extractor_label(e) for e in ("local_variance", "canny", "sobel")] == ["Local variance", "Canny", "Sobel"]

@@ -1,0 +1,191 @@
+"""The trainer on small real photos: what it learns from, what it keeps, and how it goes on after a stop."""
+
+import csv
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import skimage
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+
+from sa_sr.config import Images, Optimise, PretrainSpec, TrainSpec
+from sa_sr.data.prepare import prepare
+from sa_sr.edges import extract_edges
+from sa_sr.errors import UserError
+from sa_sr.models import checkpoints
+from sa_sr.training import trainer
+from sa_sr.training.log import History
+from sa_sr.training.state import StateFolder
+
+PLAN = Optimise(steps=6, batch=2, lr=1e-3, val_every=2, val_patches=2)
+COMMON = {"seed": 1, "precision": "32-true", "generator": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4}}
+SPEC = TrainSpec(
+    **COMMON, name="esrgan-local_variance-s1", model="esrgan", patch=32, optimise=PLAN, extractor="local_variance",
+    extractor_params={}, discriminator={"num_feat": 4}, layer="conv2_2", feature_scale=0.01, gan=0.005, percep=1.0,
+    beta1=0.01, beta2=20.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path, asset) -> trainer.Files:
+    """A photo to train on, one to validate on, their edge maps."""
+    for role, name in {"train": "coffee", "val": "chelsea"}.items():
+        place = tmp_path / role
+        place.mkdir()
+        image = Image.open(f"{skimage.__path__[0]}/data/{name}.png").crop((100, 100, 228, 228))
+        image.save(place / f"{name}.png")
+        prepare(Images(kind="images", sources=[{"folder": str(place)}]), place, tmp_path / f"{role}.h5")
+        extract_edges(tmp_path / f"{role}.h5", tmp_path / f"{role}_edges.h5", "local_variance", {})
+    return trainer.Files(
+        tmp_path / "train.h5", tmp_path / "train_edges.h5", tmp_path / "val.h5", tmp_path / "val_edges.h5", None,
+        asset("vgg19_oxford_q8.bin"), tmp_path / "state", tmp_path / "model.safetensors", tmp_path / "history.csv",
+        tmp_path / "val.csv",
+    )  # fmt: skip
+
+
+def rows(path: Path) -> list[dict[str, float]]:
+    return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(path.open())]
+
+
+def elsewhere(files: trainer.Files, folder: Path) -> trainer.Files:
+    """The same inputs, other results."""
+    folder.mkdir()
+    names = {key: folder / getattr(files, key).name for key in ("state", "model", "history", "validations")}
+    return replace(files, **names)
+
+
+def test_history_has_every_term_and_they_add_up(files):
+    trainer.train(SPEC, files, threads=1)
+    history = rows(files.history)
+    assert [row["step"] for row in history] == [1, 2, 3, 4, 5, 6]
+    for row in history:
+        parts = row["l_g_pix"] + row["l_g_sa"] + row["l_g_percep"] + row["l_g_gan"]
+        assert parts == pytest.approx(row["l_g_total"], rel=1e-4)
+        assert row["sa_share"] == pytest.approx(row["l_g_sa"] / row["l_g_total"], rel=1e-4)
+        assert 0 < row["d_real"] < 1
+        assert row["lr"] == 1e-3
+    assert [row["step"] for row in rows(files.validations)] == [2, 4, 6]
+
+
+def test_the_weights_of_the_smallest_validation_loss_are_kept(files):
+    trainer.train(SPEC, files, threads=1)
+    best = min(rows(files.validations), key=lambda row: row["val_loss"])
+    assert int(checkpoints.load_state(files.model)[1]["step"]) == best["step"]
+
+
+def test_an_edge_map_that_is_altered_changes_the_loss(files, tmp_path):
+    """Training reads the stored maps: it does not make its own."""
+    trainer.train(SPEC, files, threads=1)
+    before = rows(files.history)
+    with h5py.File(files.weights, "r+") as f:
+        f["weight/coffee"][...] = 255 - f["weight/coffee"][...]
+    again = elsewhere(files, tmp_path / "again")
+    trainer.train(SPEC, again, threads=1)
+    after = rows(again.history)
+    assert after[0]["l_g_percep"] == before[0]["l_g_percep"]  # the first step still meets the same pictures
+    assert after[0]["l_g_sa"] > 1.5 * before[0]["l_g_sa"]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_other_ones(files, tmp_path):
+    trainer.train(SPEC, files, threads=1)
+    again, other = elsewhere(files, tmp_path / "again"), elsewhere(files, tmp_path / "other")
+    trainer.train(SPEC, again, threads=1)
+    trainer.train(SPEC.model_copy(update={"seed": 2}), other, threads=1)
+    assert files.model.read_bytes() == again.model.read_bytes()
+    assert files.model.read_bytes() != other.model.read_bytes()
+
+
+def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(files, tmp_path, monkeypatch):
+    trainer.train(SPEC, files, threads=1)
+    stopped = elsewhere(files, tmp_path / "stopped")
+    add = History.add
+
+    def add_then_terminate(self, step, terms):
+        add(self, step, terms)
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "add", add_then_terminate)
+        with pytest.raises(SystemExit) as stop:
+            trainer.train(SPEC, stopped, threads=1)
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert not stopped.model.exists()
+    trainer.train(SPEC, stopped, threads=1)
+    assert stopped.model.read_bytes() == files.model.read_bytes()
+    without_rate = [[{**row, "samples_per_s": 0} for row in rows(f.history)] for f in (files, stopped)]
+    assert without_rate[0] == without_rate[1]
+    assert files.validations.read_bytes() == stopped.validations.read_bytes()
+
+
+def test_state_of_other_settings_is_set_aside(files):
+    trainer.train(SPEC, files, threads=1)
+    first = files.model.read_bytes()
+    trainer.train(SPEC.model_copy(update={"beta2": 0.0}), files, threads=1)
+    assert files.model.read_bytes() != first
+    assert (files.state / "stale.pt").exists()
+
+
+def test_a_folder_in_use_is_refused_with_its_holder(tmp_path):
+    with (
+        StateFolder(tmp_path, "a"),
+        pytest.raises(UserError, match=f"in use by process {os.getpid()}"),
+        StateFolder(tmp_path, "a"),
+    ):
+        pass
+    with StateFolder(tmp_path, "a"):  # free again
+        pass
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update(files):
+    spec = SPEC.model_copy(update={"feature_scale": float("inf")})
+    with pytest.raises(UserError, match=r"l_g_total became|l_g_percep became"):
+        trainer.train(spec, files, threads=1)
+    assert not files.model.exists()
+
+
+def test_the_discriminator_gives_the_generator_a_gradient_and_keeps_its_own_weights(files):
+    """Only the adversarial term is on: what moves the generator has come through the discriminator."""
+    fabric = trainer.launch(SPEC, 1)
+    recipe = trainer.find("models", "esrgan")
+    generator, discriminator = recipe.generator(**SPEC.generator), recipe.discriminator(num_feat=4, patch=32)
+    spec = SPEC.model_copy(update={"percep": 0.0, "beta1": 0.0, "beta2": 0.0})
+    stage = trainer.GanStage(fabric, recipe, spec, generator, discriminator, lambda x: x)
+    batch = trainer.validation_batches(fabric, SPEC, recipe, files)[0]
+    stage.discriminator.requires_grad_(False)
+    before = {k: v.clone() for k, v in discriminator.named_parameters()}
+    loss, _, _ = stage.loss(batch)
+    loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in generator.parameters())
+    assert all(torch.equal(before[k], v) and v.grad is None for k, v in discriminator.named_parameters())
+
+
+def test_learning_rates_are_halved_after_each_milestone():
+    plan = PLAN.model_copy(update={"milestones": [2, 4]})
+    stage = type("Stage", (), {"optimisers": [torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])]})()
+    assert [trainer.set_learning_rate(stage, plan, s) for s in (1, 2, 3, 4, 5)] == [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4]
+
+
+def test_pretraining_lowers_the_error(files):
+    plan = PLAN.model_copy(update={"steps": 30, "batch": 4, "val_every": 5, "lr": 2e-3})
+    spec = PretrainSpec(**COMMON, name="esrgan-s1", model="esrgan", patch=32, optimise=plan)
+    trainer.pretrain(spec, files, threads=1)
+    losses = [row["l_g_total"] for row in rows(files.history)]
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert load_file(files.model)["conv_first.weight"].shape == (8, 3, 3, 3)
+
+
+def test_long_trainings_leave_a_readable_history(tmp_path):
+    history = History(10_000)
+    for step in range(1, 10_001):
+        history.add(step, {"l_g_total": float(step)})
+    history.write(tmp_path / "history.csv", tmp_path / "val.csv")
+    written = rows(tmp_path / "history.csv")
+    assert len(written) == 2000
+    assert written[0] == {"step": 5, "l_g_total": 3.0}

@@ -1,0 +1,112 @@
+"""A workspace for Snakemake: its own folder, the repository's Snakefile, downloads shared with the repository."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage
+import yaml
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Workspace:
+    """A folder in which the workflow runs with one configuration."""
+
+    folder: Path
+    config: dict[str, Any]
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+        command = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
+        command += ["--workflow-profile", str(ROOT / "profiles/default"), *arguments]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            command, cwd=self.folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """Jobs of each rule that would run."""
+        done = self.snakemake("--dry-run", "--quiet", "reason", *arguments)
+        assert done.returncode == 0, done.stderr + done.stdout
+        table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
+        rows = [line.split() for line in table.splitlines()[3:] if line.strip()]
+        return {rule: int(count) for rule, count in rows}
+
+
+@pytest.fixture
+def demo(tmp_path) -> Workspace:
+    """The demo's configuration in an empty folder: to plan with."""
+    return Workspace(tmp_path, yaml.safe_load((ROOT / "config/demo.yaml").read_text()))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, asset) -> Workspace:
+    """The whole chain in a minute or two: the demo's structure with small photos, pans over photos, tiny networks."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "results").mkdir()
+    weights = [asset("vgg19_oxford_q8.bin"), asset("alexnet.ckpt")]
+    (folder / "results/assets").mkdir()
+    for file in weights:
+        os.link(
+            file, folder / "results/assets" / file.name
+        ) if file.stat().st_dev == folder.stat().st_dev else shutil.copy(file, folder / "results/assets")
+    photos = {"train": ["coffee", "motorcycle_left"], "val": ["ihc"], "test": ["chelsea", "astronaut"]}
+    for role, names in photos.items():
+        for name in names:
+            place = folder / "photos" / role
+            place.mkdir(parents=True, exist_ok=True)
+            photo(name).crop((100, 100, 228, 212)).save(place / f"{name}.png")
+    for role, name in {"train": "coffee", "val": "ihc", "test": "astronaut"}.items():
+        place = folder / "clips" / role / f"pan_{name}"
+        place.mkdir(parents=True)
+        for t in range(7):
+            photo(name).crop((50 + 3 * t, 60, 146 + 3 * t, 140)).save(place / f"{t}.png")
+
+    config = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    images = {f"photos_{r}": {"kind": "images", "sources": [{"folder": f"photos/{r}"}]} for r in photos}
+    clips = {f"clips_{r}": {"kind": "clips", "sources": [{"folder": f"clips/{r}"}]} for r in photos}
+    stage = {"steps": 3, "batch": 2, "val_every": 2, "val_patches": 2}
+    config |= {"name": "tiny", "datasets": images | clips}
+    config["models"]["esrgan"] |= {
+        "train_set": "photos_train",
+        "val_set": "photos_val",
+        "test_sets": ["photos_test", "clips_test"],
+        "patch": 32,
+        "init": None,
+        "generator": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
+        "discriminator": {"num_feat": 4},
+        "pretrain": stage,
+        "train": stage,
+    }
+    config["models"]["vsrresfeatgan"] |= {
+        "train_set": "clips_train",
+        "val_set": "clips_val",
+        "test_sets": ["clips_test"],
+        "generator": {"num_feat": 8, "num_block": 1},
+        "discriminator": {"channels": [4, 8, 8]},
+        "pretrain": stage,
+        "train": stage,
+    }
+    for table in config["tables"].values():
+        table["dataset"] = "clips_test"
+    config["figures"] = {
+        "edge_maps": {"figure1": {"dataset": "photos_test", "item": "astronaut"}},
+        "comparisons": {
+            "figure8": {"model": "esrgan", "dataset": "photos_test", "item": "chelsea"},
+            "figure10": {"model": "vsrresfeatgan", "dataset": "clips_test", "item": "pan_astronaut", "frame": 3},
+        },
+    }
+    return Workspace(folder, config)
+
+
+def photo(name: str) -> Image.Image:
+    return Image.fromarray(np.asarray(Image.open(f"{skimage.__path__[0]}/data/{name}.png").convert("RGB")))
