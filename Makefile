@@ -2,13 +2,17 @@
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Trainings at a time: one on each GPU, or one on each core where there is none.
+GPUS ?= $(shell (nvidia-smi -L || seq $$(nproc)) 2>/dev/null | wc -l)
+SNAKEMAKE := snakemake --resources gpu=$(GPUS)
+
 .PHONY: demo paper test test-all lint
 demo: $(BIN)/.installed
-	snakemake --configfile config/demo.yaml --report results/demo/report.html --report-after-run
+	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html --report-after-run
 	@sa-sr summary results/demo
 
 paper: $(BIN)/.installed
-	snakemake --configfile config/paper.yaml
+	$(SNAKEMAKE)
 
 test: $(BIN)/.installed-dev
 	pytest -m "not slow"

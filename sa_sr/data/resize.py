@@ -1,4 +1,4 @@
-"""Bicubic resampling exactly as MATLAB's imresize does it: the degradation all published x4 test images were made with.
+"""Bicubic resampling exactly as MATLAB's imresize does it: the degradation of the published bicubic x4 test sets.
 
 What makes it exact, and what ports of it usually miss: the rows are resampled first, and for uint8 images the result
 is rounded to uint8 before the columns are. Without that rounding 12 % of the pixels of a x1/4 image come out wrong.
@@ -20,7 +20,7 @@ def imresize(image: np.ndarray, scale: float, border: str = "clamp") -> np.ndarr
 
     image   (H, W), (H, W, C) or (T, H, W, C): uint8 (bit-exact) or float32 / float64 of any range
     scale   any positive number: 1/4 makes LR images, 4 is the bicubic baseline
-    border  "clamp" repeats the border pixel, as the MATLAB that made Set5, Set14 and DIV2K did; "mirror" reflects
+    border  "clamp" repeats the border pixel, as the MATLAB that made Set5's and Set14's LR did; "mirror" reflects
             the image, as newer releases do. The interior is the same.
 
     Returns an array of the input's dtype and layout, each side ceil(side * scale) long. uint8 is rounded half up and

@@ -101,7 +101,7 @@ def _torch_state(path: str | Path) -> State:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:  # a damaged file can fail in any way
-        if name := re.search(r"Unsupported global: GLOBAL (\S+)", str(e)):
+        if name := re.search(r"unsupported (?:global: )?GLOBAL (\S+)", str(e), re.IGNORECASE):
             raise UserError(f"{path}: refused, it asks for {name[1]}, and only weights are read") from e
         raise UserError(f"{path}: a damaged torch file ({type(e).__name__})") from e
     for wrapper in WRAPPERS:

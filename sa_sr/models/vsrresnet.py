@@ -57,8 +57,8 @@ class VSRResNet(nn.Module):
         """Make the network return its centre frame (to 1e-3, for input in [0, 1]), so that training starts at bicubic.
 
         Three channels carry the frame's RGB through all layers by Dirac kernels; it is not negative, so the ReLUs
-        pass it. In the other channels each random kernel sums to zero: they see detail, not brightness, without which
-        the first steps would shift all gray levels. They reach the output through weights near zero.
+        pass it. The other channels start at random and reach the output through weights near zero. Their kernels sum to
+        zero, so that they see detail and not brightness: otherwise the first steps would shift every gray level.
         A residual branch adds a constant to the carried channels, not zero where its ReLU would have no gradient; the
         last convolution takes the sum away.
         """
@@ -74,9 +74,8 @@ class VSRResNet(nn.Module):
             if isinstance(layer, ResidualBlock):
                 layer.conv2.weight *= 0.1
                 layer.conv2.weight[:RGB] = 0
-                layer.conv2.bias[:RGB] = lift
-        nn.init.normal_(self.conv_last.weight, std=1e-5)
-        self.conv_last.bias -= lift * len(self.body)
+                layer.conv2.bias[:RGB] = lift  # pyright: ignore[reportOptionalSubscript]
+        self.conv_last.bias -= lift * len(self.body)  # pyright: ignore[reportOperatorIssue]
 
         def carry(layer: nn.Conv2d, source: int, target: int = 0) -> None:
             layer.weight[target : target + RGB] = 0
@@ -86,4 +85,5 @@ class VSRResNet(nn.Module):
             carry(self.conv_first, 0, frame * self.num_feat)
         carry(self.conv_fuse1, self.num_frames // 2 * self.num_feat)
         carry(self.conv_fuse2, 0)
-        self.conv_last.weight[:, :RGB, 1, 1] = torch.eye(RGB)
+        carry(self.conv_last, 0)
+        nn.init.normal_(self.conv_last.weight[:, RGB:], std=3e-5)

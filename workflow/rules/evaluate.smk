@@ -24,7 +24,7 @@ rule super_resolve:
         f"{OUT}/logs/super_resolve/{{run}}-{{dataset}}.log",
     benchmark:
         f"{OUT}/logs/super_resolve/{{run}}-{{dataset}}.tsv"
-    threads: 2
+    threads: 1
     resources:
         gpu=1,
     params:

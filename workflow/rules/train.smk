@@ -40,7 +40,7 @@ rule pretrain:
         f"{OUT}/logs/pretrain/{{model}}-s{{seed}}.log",
     benchmark:
         f"{OUT}/logs/pretrain/{{model}}-s{{seed}}.tsv"
-    threads: 2
+    threads: 1
     resources:
         gpu=1,
     params:
@@ -68,7 +68,7 @@ rule train:
         f"{OUT}/logs/train/{{run}}.log",
     benchmark:
         f"{OUT}/logs/train/{{run}}.tsv"
-    threads: 2
+    threads: 1
     resources:
         gpu=1,
     params:
