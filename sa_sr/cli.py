@@ -232,12 +232,13 @@ def table(
     csv: Annotated[Path, typer.Option()],
     md: Annotated[Path, typer.Option()],
     tex: Annotated[Path, typer.Option()],
+    html: Annotated[Path | None, typer.Option()] = None,
     log: Log = None,
 ) -> None:
-    """Write one of the paper's tables as CSV, Markdown and LaTeX."""
+    """Write one of the paper's tables as CSV, Markdown, LaTeX and, for the report, HTML."""
     from sa_sr.render.tables import TableSpec, table
 
-    table(means, csv, md, tex, TableSpec.model_validate_json(spec))
+    table(means, csv, md, tex, TableSpec.model_validate_json(spec), html)
 
 
 def _label(method: str) -> str:
@@ -300,3 +301,11 @@ def summary(results: Path) -> None:
     for path in tables:
         print(path.read_text(encoding="utf-8"))
     print(f"figures: {results / 'figures'}\nreport:  {results / 'report.html'}")
+
+
+@app.command()
+def config_docs(folder: Annotated[Path, typer.Argument()] = Path("config")) -> None:
+    """Write the reference of the configuration, config/README.md and config/schema.json."""
+    from sa_sr.config_docs import write_docs
+
+    write_docs(folder)

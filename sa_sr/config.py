@@ -86,14 +86,18 @@ class Images(Section):
     """A set of photos."""
 
     kind: Literal["images"]
+    """Says that these are photos."""
     sources: Annotated[list[Source], Field(min_length=1)]
+    """Where they come from."""
 
 
 class Clips(Section):
     """A set of video clips, each of at least 5 frames."""
 
     kind: Literal["clips"]
+    """Says that these are clips."""
     sources: Annotated[list[ClipSource], Field(min_length=1)]
+    """Where they come from."""
 
 
 Dataset = Annotated[Images | Clips, Field(discriminator="kind")]
@@ -197,32 +201,40 @@ class Model(Section):
     init: str | None = None
     """Asset with generator weights to start from; null: the model's own initialisation."""
     features: Features
+    """The perceptual loss's features."""
     loss: Loss
+    """Coefficients of the generator loss."""
     pretrain: Optimise
     """The PSNR-oriented stage before the GAN: L1 for ESRGAN, mean square error for VSRResFeatGAN."""
     train: Optimise
-    """The GAN stage."""
+    """The GAN stage, one for each extractor and seed."""
 
 
 class Esrgan(Model):
     """Single image super-resolution (III-D1)."""
 
     generator: RRDBNetSize = RRDBNetSize()
+    """RRDBNet's sizes."""
     discriminator: VGGDiscriminatorSize = VGGDiscriminatorSize()
+    """The discriminator's sizes."""
 
 
 class VsrResFeatGan(Model):
     """Video super-resolution from five bicubic frames (III-D2)."""
 
     generator: VSRResNetSize = VSRResNetSize()
+    """VSRResNet's sizes."""
     discriminator: VSRDiscriminatorSize = VSRDiscriminatorSize()
+    """The discriminator's sizes."""
 
 
 class Models(Section):
     """The models to train; leave one out to do without it."""
 
     esrgan: Esrgan | None = None
+    """Images."""
     vsrresfeatgan: VsrResFeatGan | None = None
+    """Video."""
 
 
 # --- what one training job needs: the content of its run.json ---
@@ -272,11 +284,15 @@ class Table(Section):
     """One of the paper's Tables I-IV."""
 
     model: Literal["esrgan", "vsrresfeatgan"]
+    """Whose variants are the rows."""
     dataset: str
+    """One of the model's test sets."""
     label: str
     """How the data set is named in the caption."""
     space: Literal["rgb", "y"]
+    """Channels of PSNR and SSIM; one of evaluation.spaces."""
     border: Count
+    """Pixels cut off at each side; one of evaluation.borders."""
     subset: Literal["all", "interior"] = "all"
     """`interior` leaves out the first and last two frames of each clip, where the five-frame window is incomplete."""
     published: Literal["table1", "table2", "table3", "table4"] | None = None
@@ -287,23 +303,29 @@ class EdgeMaps(Section):
     """Figure 1: an image and its edge maps."""
 
     dataset: str
+    """Data set of the picture."""
     item: str
+    """Name of the photo's file without its ending, or of the clip."""
     frame: Count = 0
+    """Frame of a clip, from 0."""
 
 
 class Comparison(EdgeMaps):
     """Figures 8-10: ground truth, bicubic and the variants of one model, with a magnified crop."""
 
     model: Literal["esrgan", "vsrresfeatgan"]
+    """Whose variants are compared."""
     crop: Box | None = None
-    """x, y, width, height in HR pixels; null: the most textured window."""
+    """x, y, width, height in HR pixels; null: where there is detail and the variants differ most."""
 
 
 class Figures(Section):
     """The paper's figures; training curves are drawn for every model besides."""
 
     edge_maps: dict[Name, EdgeMaps] = {}
+    """Figures like the paper's Figure 1, by file name."""
     comparisons: dict[Name, Comparison] = {}
+    """Figures like the paper's Figures 8-10, by file name."""
 
 
 @dataclass(frozen=True)
@@ -337,12 +359,17 @@ class Config(Section):
     assets: dict[Name, Asset] = {}
     """Further downloadable files by name, beside the built-in ones (sa_sr/data/assets.yaml)."""
     datasets: dict[Name, Dataset]
+    """Photos and clips by name."""
     extractors: dict[Name, dict[str, Any]]
     """Edge extractors with their parameters, in the order of the tables: files of sa_sr/edges/."""
     models: Models
+    """What is trained and how."""
     evaluation: Evaluation = Evaluation()
+    """What is measured."""
     tables: dict[Name, Table] = {}
+    """The tables, by file name."""
     figures: Figures = Figures()
+    """The figures; training curves are drawn for every model besides."""
 
     def model(self, name: str) -> "Esrgan | VsrResFeatGan":
         """The section of one model."""

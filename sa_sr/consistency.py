@@ -76,6 +76,8 @@ def _rendering(config: "Config") -> Iterator[str]:
     for name, table in config.tables.items():
         if table.space not in config.evaluation.spaces or table.border not in config.evaluation.borders:
             yield f"tables.{name}: space {table.space}, border {table.border} is not measured; see evaluation"
+    if config.figures.comparisons and ("rgb" not in config.evaluation.spaces or 4 not in config.evaluation.borders):
+        yield "evaluation: figures.comparisons print PSNR of space rgb with border 4; add these"
     for name, figure in config.figures.edge_maps.items():
         yield from _missing(f"figures.edge_maps.{name}.dataset", figure.dataset, config.datasets, "data set")
 

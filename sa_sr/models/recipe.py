@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
@@ -13,9 +12,9 @@ from sa_sr.losses import Adversarial, Distance
 class Recipe:
     """A model that can be trained, evaluated and put into the tables by its name.
 
-    window: frames that the generator sees, 1 LR frame or an odd number of bicubic frames; generator: sizes -> network with
-    its initial weights; discriminator: sizes and HR patch side -> network; pixel: distance of the pixel loss; feature:
-    distance of the perceptual loss; pretrain: distance of the PSNR-oriented stage; adversarial: the GAN loss.
+    window: frames that the generator sees, 1 LR frame or an odd number of bicubic frames; generator: sizes -> network
+    with its initial weights; discriminator: sizes and HR patch side -> network; pixel: distance of the pixel loss;
+    feature: distance of the perceptual loss; pretrain: distance of the PSNR-oriented stage; adversarial: the GAN loss.
     """
 
     window: int
@@ -25,4 +24,3 @@ class Recipe:
     feature: Distance
     pretrain: Distance
     adversarial: Adversarial
-

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from sa_sr.config import Run, load
+from sa_sr.config_docs import write_docs
 from sa_sr.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -99,3 +100,9 @@ def test_variants_share_everything_but_the_extractor():
 def test_reading_the_configuration_imports_nothing_heavy(heavy):
     code = f"import sys, sa_sr.config, sa_sr.provenance, sa_sr.plugins, sa_sr.cli; sys.exit('{heavy}' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_reference_of_the_configuration_is_up_to_date(tmp_path):
+    write_docs(tmp_path)
+    for name in ("README.md", "schema.json"):
+        assert (ROOT / "config" / name).read_text() == (tmp_path / name).read_text(), "run `sa-sr config-docs`"

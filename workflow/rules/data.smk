@@ -6,7 +6,6 @@ rule download:
         f"{ASSETS}/{{asset}}",
     log:
         f"{OUT}/logs/download/{{asset}}.log",
-    retries: 1
     params:
         spec=lambda wc: text(CFG.asset(wc.asset).model_dump(mode="json")),
     shell:

@@ -5,16 +5,18 @@ rule table:
     input:
         f"{OUT}/evaluation/means.csv",
     output:
-        csv=report(f"{OUT}/tables/{{table}}.csv", caption="../report/table.rst", category="Tables"),
+        csv=f"{OUT}/tables/{{table}}.csv",
         md=f"{OUT}/tables/{{table}}.md",
         tex=f"{OUT}/tables/{{table}}.tex",
+        html=report(f"{OUT}/tables/{{table}}.html", caption="../report/table.rst", category="Tables"),
     log:
         f"{OUT}/logs/table/{{table}}.log",
     params:
         spec=lambda wc: text(CFG.table_spec(wc.table)),
         code=code("sa_sr.render.tables"),
     shell:
-        "sa-sr table {input} --spec {params.spec:q} --csv {output.csv} --md {output.md} --tex {output.tex} --log {log}"
+        "sa-sr table {input} --spec {params.spec:q} --csv {output.csv} --md {output.md} --tex {output.tex}"
+        " --html {output.html} --log {log}"
 
 
 rule edge_maps:
