@@ -11,6 +11,7 @@ from sa_sr.data.fetch import download
 from sa_sr.errors import UserError
 
 ROOT = Path(__file__).parent.parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks in tests are small: more threads only wait for each other
 
 
 @pytest.fixture(scope="session")

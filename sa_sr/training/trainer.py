@@ -130,7 +130,7 @@ def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> 
     generator = recipe.generator(**spec.generator)
     if init is not None:
         state = checkpoints.rename_rrdb(checkpoints.load_state(init)[0])
-        generator.load_state_dict(checkpoints.cut(state, spec.generator["num_block"]))
+        checkpoints.fill(generator, checkpoints.cut(state, spec.generator["num_block"]), init)
     return generator
 
 

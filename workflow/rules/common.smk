@@ -78,3 +78,8 @@ def first_seed(model):
 def compared(figure):
     """The pictures that a comparison shows: bicubic, then the model's runs in the order of the extractors."""
     return [f"{OUT}/images/{method}/{figure.dataset}.h5" for method in ["bicubic", *first_seed(figure.model)]]
+
+
+def crop(figure):
+    """The option that names the window of a comparison; none leaves the choice to the figure."""
+    return f"--crop {','.join(str(side) for side in figure.crop)}" if figure.crop else ""

@@ -50,11 +50,11 @@ rule comparison:
     params:
         item=lambda wc: CFG.figures.comparisons[wc.comparison].item,
         frame=lambda wc: CFG.figures.comparisons[wc.comparison].frame,
-        crop=lambda wc: ",".join(str(side) for side in CFG.figures.comparisons[wc.comparison].crop or ()),
+        crop=lambda wc: crop(CFG.figures.comparisons[wc.comparison]),
         code=code("sa_sr.render.figures"),
     shell:
         "sa-sr figure comparison {input.data} {input.images} --item {params.item:q} --frame {params.frame}"
-        " --crop {params.crop:q} --scores {input.scores} --out {output.png} --log {log}"
+        " {params.crop} --scores {input.scores} --out {output.png} --log {log}"
 
 
 rule curves:
