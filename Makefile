@@ -2,9 +2,9 @@
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Trainings at a time: one on each GPU, or one on each core where there is none.
-GPUS ?= $(shell (nvidia-smi -L || seq $$(nproc)) 2>/dev/null | wc -l)
-SNAKEMAKE := snakemake --resources gpu=$(GPUS)
+# Trainings at a time: one on a GPU, or one on each core where there is none.
+TRAININGS ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1 || nproc)
+SNAKEMAKE := snakemake --resources gpu=$(TRAININGS)
 
 .PHONY: demo paper test test-all lint
 demo: $(BIN)/.installed

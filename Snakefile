@@ -26,6 +26,7 @@ localrules:
     resolve,
     resolve_pretrain,
     aggregate,
+    all_data,
     table,
 
 

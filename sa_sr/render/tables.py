@@ -22,6 +22,9 @@ from sa_sr.render.labels import BASELINE, BICUBIC, METRICS, SPACES, Metric, labe
 from sa_sr.render.published import PUBLISHED, SOURCE, PublishedTable
 from sa_sr.storage import atomic_path, write_text
 
+SSIM, LPIPS = "11 × 11 Gaussian window, σ = 1.5", "AlexNet, v0.1"
+"""How sa_sr.evaluation.metrics measures."""
+
 
 class TableSpec(BaseModel):
     """What one table shows, and the facts of the protocol that its caption states."""
@@ -47,10 +50,6 @@ class TableSpec(BaseModel):
     """The paper's table to print beside ours."""
     kind: Literal["images", "clips"] = "clips"
     """What the data set holds."""
-    frames: int | None = None
-    """Frames of all clips together, for the caption."""
-    ssim: str = "11 × 11 Gaussian window, σ = 1.5"
-    lpips: str = "AlexNet, v0.1"
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -306,15 +305,15 @@ def _title(spec: TableSpec) -> str:
 
 def _heading(spec: TableSpec) -> str:
     """The title with the paper's number; LaTeX counts for itself."""
-    return f"Table {PUBLISHED[spec.name].number}. {_title(spec)}" if spec.name in PUBLISHED else _title(spec)
+    return f"Table {PUBLISHED[spec.published].number}. {_title(spec)}" if spec.published in PUBLISHED else _title(spec)
 
 
 def _notes(printed: dict[tuple[str, str], Entry], spec: TableSpec, mark: str = "") -> str:
     """What was measured, how, and what stands beside it."""
     whole = "frames" if spec.kind == "clips" else "images"
     notes = [
-        f"PSNR (dB) and SSIM ({spec.ssim}) on {SPACES[spec.space]}, {spec.border} pixels cut off at each border; LPIPS "
-        f"({spec.lpips}) on RGB, whole {whole}.",
+        f"PSNR (dB) and SSIM ({SSIM}) on {SPACES[spec.space]}, {spec.border} pixels cut off at each border; LPIPS "
+        f"({LPIPS}) on RGB, whole {whole}.",
         _averaging(printed, spec),
     ]
     if any(entry.best for entry in printed.values()):
@@ -332,10 +331,8 @@ def _averaging(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> str:
     if spec.kind == "images":
         parts = [f"Mean over {n} images" if n > 1 else "One image"]
     else:
-        frames = f" ({spec.frames} frames)" if spec.frames else ""
         parts = [
             (f"Mean over the frames of each clip, then over {n} clips" if n > 1 else "Mean over the frames of one clip")
-            + frames
         ]
         if spec.subset == "interior":
             parts.append("the first and last two frames of a clip are left out")

@@ -27,8 +27,8 @@ class StateFolder:
     """The state folder of one run, held by this process inside a `with` block.
 
     folder: created if absent; fingerprint: text that changes with anything that may change the result. Raises UserError
-    naming the holder when another process trains here. SIGTERM, SIGINT and SIGUSR1 (Slurm's warning ahead of a time
-    limit) are noted in `interrupted`, and the trainer saves and ends at the next step.
+    naming the holder when another process trains here. SIGTERM, SIGINT and SIGUSR1 are noted in `interrupted`; the
+    trainer saves and ends at the next step.
     """
 
     def __init__(self, folder: Path, fingerprint: str):
@@ -81,3 +81,9 @@ class StateFolder:
         with atomic_path(self.file) as temporary:
             torch.save({"fingerprint": self.fingerprint, "state": state}, temporary)
         self._saved = time.monotonic()
+
+
+def ignore_signals(_worker: int) -> None:
+    """For loader workers: a signal to the whole process group is the trainer's to answer, who still needs them."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

@@ -19,12 +19,12 @@ from sa_sr.config import Optimise, PretrainSpec, TrainSpec
 from sa_sr.data.patches import Patches
 from sa_sr.models import checkpoints
 from sa_sr.models.recipe import Recipe
-from sa_sr.models.vgg import VGG19Features
+from sa_sr.models.vgg import VGG19Features, load_vgg19
 from sa_sr.plugins import find, module_name
 from sa_sr.progress import progress
 from sa_sr.provenance import code, digest
 from sa_sr.training.log import History
-from sa_sr.training.state import StateFolder
+from sa_sr.training.state import StateFolder, ignore_signals
 from sa_sr.training.step import Batch, GanStage, PixelStage
 
 log = logging.getLogger("sa_sr")
@@ -64,7 +64,7 @@ def train(spec: TrainSpec, files: Files, threads: int) -> None:
     fabric, recipe = launch(spec, threads), find("models", spec.model)
     generator = initial_generator(recipe, spec, files.init)
     discriminator = recipe.discriminator(**spec.discriminator, patch=spec.patch)
-    vgg = VGG19Features(checkpoints.load_vgg19(files.features), spec.layer, spec.feature_scale)
+    vgg = VGG19Features(load_vgg19(files.features), spec.layer, spec.feature_scale)
     stage = GanStage(fabric, recipe, spec, generator, discriminator, fabric.setup_module(vgg))
     fit(fabric, spec, recipe, stage, files, threads)
 
@@ -84,17 +84,19 @@ def fit(
             log.info("%s: resuming after step %d of %d", spec.name, done, plan.steps)
 
         validation = validation_batches(fabric, spec, recipe, files)
+        now = time.monotonic()
         batches = enumerate(training_batches(fabric, spec, recipe, files, done, threads), done + 1)
         for step, batch in progress(batches, f"train {spec.name}", plan.steps, done, "step"):
-            start, rate = time.monotonic(), set_learning_rate(stage, plan, step)
+            rate = set_learning_rate(stage, plan, step)
             terms = stage.step(batch)
-            seconds = time.monotonic() - start
-            history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / seconds})
+            now, before = time.monotonic(), now
+            history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / (now - before)})
             if step % plan.val_every == 0 or step == plan.steps:
                 loss, psnr = validate(stage, validation)
                 history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})
                 if loss < best["loss"]:
                     best = {"loss": loss, "step": step, "weights": weights_of(stage)}
+                now = time.monotonic()
             if folder.due() or step == plan.steps:
                 parts = {name: part.state_dict() for name, part in stage.parts.items()}
                 folder.save({"step": step, "parts": parts, "history": history.state_dict(), "best": best})
@@ -108,9 +110,12 @@ def fit(
 
 def save_generator(path: Path, stage: PixelStage | GanStage, spec: PretrainSpec, best: dict[str, Any]) -> None:
     """Write the chosen weights, with all that is needed to rebuild the network and to know where they are from."""
-    sizes = {key: json.dumps(value) for key, value in spec.generator.items()}
-    architecture = {"architecture": type(stage.generator.module).__name__, **sizes}
-    checkpoints.save(path, best["weights"], architecture | {"run": spec.canonical(), "step": str(best["step"])})
+    metadata = {
+        "architecture": type(stage.generator.module).__name__,
+        "run": spec.canonical(),
+        "step": str(best["step"]),
+    }
+    checkpoints.save(path, best["weights"], metadata)
 
 
 def launch(spec: PretrainSpec, threads: int) -> Fabric:
@@ -151,7 +156,9 @@ def training_batches(
     patches = Patches(files.data, files.weights, spec.patch, recipe.window, spec.seed, steps * batch)
     workers = threads if fabric.device.type == "cuda" else 0
     sampler = range(done * batch, steps * batch)
-    loader = DataLoader(patches, batch, sampler=sampler, num_workers=workers, pin_memory=workers > 0)
+    loader = DataLoader(
+        patches, batch, sampler=sampler, num_workers=workers, pin_memory=workers > 0, worker_init_fn=ignore_signals
+    )
     return (to_device(fabric, found) for found in loader)
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from sa_sr.data.resize import imresize
 from sa_sr.evaluation.metrics import lpips, psnr
-from sa_sr.models import checkpoints
+from sa_sr.models import checkpoints, generators, lpips_jax, vgg
 from sa_sr.models.discriminators import VGGStyleDiscriminator
 from sa_sr.models.rrdbnet import RRDBNet
 from sa_sr.models.vgg import VGG19Features
@@ -47,7 +47,7 @@ def tensor(image: np.ndarray) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def realsr(asset: Asset) -> nn.Module:
-    return checkpoints.load(asset("realsr_df2k_x4.bin"))
+    return generators.load(asset("realsr_df2k_x4.bin"))
 
 
 @pytest.mark.slow
@@ -83,10 +83,10 @@ def photos() -> torch.Tensor:
 @pytest.mark.slow
 def test_oxford_vgg19_features(asset: Asset, photos: torch.Tensor):
     """conv5_4 before its activation has a mean |x| of about 46.5 on photos; codes of 8 bits lose 1 % of it."""
-    coded = VGG19Features(checkpoints.load_vgg19(asset("vgg19_oxford_q8.bin")))(photos)
+    coded = VGG19Features(vgg.load_vgg19(asset("vgg19_oxford_q8.bin")))(photos)
     assert coded.shape == (4, 512, 16, 16)
     assert coded.abs().mean() == pytest.approx(46.5, rel=0.1)
-    full = VGG19Features(checkpoints.load_vgg19(asset("vgg19_oxford.h5")))(photos)
+    full = VGG19Features(vgg.load_vgg19(asset("vgg19_oxford.h5")))(photos)
     assert (coded - full).norm() / full.norm() < 0.011
 
 
@@ -97,13 +97,13 @@ def test_oxford_vgg19_takes_the_input_it_was_trained_with(asset: Asset, photos: 
     caffe = 255 * photos.flip(1) - torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
     weight = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
     expected = nn.functional.conv2d(caffe, weight, torch.from_numpy(bias))
-    features = VGG19Features(checkpoints.load_vgg19(asset("vgg19_oxford.h5")), "conv1_1")(photos)
+    features = VGG19Features(vgg.load_vgg19(asset("vgg19_oxford.h5")), "conv1_1")(photos)
     torch.testing.assert_close(features[..., 1:-1, 1:-1], expected, atol=0.01, rtol=1e-4)
 
 
 def test_lpips_backbone(asset: Asset):
     """AlexNet's convolutions as torchvision has them."""
-    state = checkpoints.load_lpips_jax(asset("alexnet.ckpt"))
+    state = lpips_jax.load_lpips_jax(asset("alexnet.ckpt"))
     assert {key: tuple(t.shape) for key, t in state.items() if key.endswith("weight")} == {
         "0.weight": (64, 3, 11, 11),
         "3.weight": (192, 64, 5, 5),

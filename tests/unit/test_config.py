@@ -74,6 +74,14 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
         ({"name": "../elsewhere"}, "name: "),
         ({"models__esrgan__patch": 100}, "not a multiple of 32"),
         ({"seeds": [-1]}, r"seeds\.0"),
+        ({"seeds": [1, 1]}, "names one twice"),
+        ({"models__esrgan__features__layer": "conv54"}, r"models\.esrgan\.features\.layer"),
+        ({"tables__table1__published": "table3"}, "table3 of the paper is not about esrgan"),
+        ({"figures__comparisons__figure8__item": "motorcycle"}, "no item of photos_test 'motorcycle'; did you mean"),
+        (
+            {"figures__comparisons__figure1": DEMO["figures"]["comparisons"]["figure8"]},
+            "two figures are named 'figure1'",
+        ),
     ],
 )
 def test_a_mistake_is_named(edits, message):
@@ -87,6 +95,18 @@ def test_reordered_keys_give_equal_settings():
 
     ours, theirs = load(DEMO), load(changed(models=backwards(DEMO["models"])))
     assert [ours.train_spec(r).canonical() for r in ours.runs] == [theirs.train_spec(r).canonical() for r in ours.runs]
+
+
+def test_defaults_of_an_extractor_are_part_of_its_settings():
+    ours, theirs = load(changed(extractors__canny={})), load(changed(extractors__canny={"high": 200.0, "low": 100}))
+    assert ours.extractors == theirs.extractors
+
+
+def test_a_folder_inside_another_is_no_independent_test():
+    train = {"kind": "images", "sources": [{"folder": "photos"}]}
+    test = {"kind": "images", "sources": [{"folder": "photos/../photos/some"}]}
+    with pytest.raises(UserError, match="which it learns from"):
+        load(changed(datasets__photos_train=train, datasets__photos_test=test))
 
 
 def test_variants_share_everything_but_the_extractor():

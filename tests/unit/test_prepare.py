@@ -73,7 +73,7 @@ def test_photos_are_trimmed_to_multiples_of_four_and_reduced(photos, tmp_path):
         np.testing.assert_array_equal(hr, photo("chelsea.png")[:300, :448])
         np.testing.assert_array_equal(f["lr/chelsea"][0], imresize(hr, 0.25))
         assert f["hr/camera"].shape == (1, 512, 512, 3)
-        assert json.loads(f["hr/chelsea"].attrs["source"])["file"] == "photos"
+        assert json.loads(f["hr/chelsea"].attrs["source"])["file"] == "chelsea.png"
         assert "bicubic" not in f
 
 
@@ -125,7 +125,7 @@ def test_a_clip_of_fewer_than_five_frames_is_named(frames, tmp_path):
 
 def test_a_scene_beyond_the_end_of_the_video_is_named(tmp_path):
     video(tmp_path / "v.mkv", {"chelsea.png": 10})
-    with pytest.raises(UserError, match=r"scene 0020-0030 has no frames"):
+    with pytest.raises(UserError, match=r"scene \[20, 30\] ends after 0 of 10 frames"):
         prepare(clips(tmp_path, scenes=[[20, 30]]), tmp_path, tmp_path / "out.h5")
 
 

@@ -1,7 +1,11 @@
 """What Snakemake would do, and what it says about mistakes, before anything runs."""
 
+import shutil
+
 import pytest
 from PIL import Image
+
+from tests.workflow.conftest import Workspace
 
 
 def test_the_demo_is_exactly_these_jobs(demo):
@@ -11,6 +15,7 @@ def test_the_demo_is_exactly_these_jobs(demo):
     assert demo.planned() == {
         "download": len(used_assets(demo.config)),
         "prepare": 7,
+        "all_data": 1,
         "extract_edges": 4 * 3 + 2,  # training and validation sets; the photo of Figure 1 without `none`
         "resolve_pretrain": models,
         "resolve": runs,
@@ -59,29 +64,26 @@ def test_a_misspelt_key_stops_the_start_and_is_named(demo):
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"),
+    ("name", "message"),
     [
-        ("image", "broken.png: can't be read as an image"),
-        ("clip", "clip 'short' has 4 frames, but the video model needs 5"),
+        ("photos_test", "broken.png: can't be read as an image"),
+        ("clips_train", "clip 'short' has 4 frames, but the video model needs 5"),
     ],
 )
-def test_bad_data_stop_before_any_training(tiny, tmp_path, kind, message):
-    """Everything that a training needs is behind `prepare`, whose message is shown."""
-    if kind == "image":
-        place = tmp_path / "data"
-        place.mkdir()
-        (place / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
-        edit = ("photos_train", {"kind": "images", "sources": [{"folder": str(place)}]})
+def test_bad_data_stop_before_any_training(tiny, tmp_path, name, message):
+    """Even where the bad data set is one that only the tests need."""
+    shutil.copytree(tiny.folder / "photos", tmp_path / "photos")
+    shutil.copytree(tiny.folder / "clips", tmp_path / "clips")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/assets").symlink_to(tiny.folder / "results/assets")
+    if name == "photos_test":
+        (tmp_path / "photos/test/broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     else:
-        place = tmp_path / "data" / "short"
-        place.mkdir(parents=True)
+        (tmp_path / "clips/train/short").mkdir()
         for t in range(4):
-            Image.new("RGB", (96, 96)).save(place / f"{t}.png")
-        edit = ("clips_train", {"kind": "clips", "sources": [{"folder": str(place.parent)}]})
-    name, section = edit
-    tiny = type(tiny)(tmp_path, {**tiny.config, "datasets": {**tiny.config["datasets"], name: section}})
-    done = tiny.snakemake(f"results/tiny/edges/{name}/canny.h5")
+            Image.new("RGB", (96, 96)).save(tmp_path / f"clips/train/short/{t}.png")
+    done = Workspace(tmp_path, tiny.config).snakemake()
     assert done.returncode != 0
     assert message in done.stderr
-    assert not list(tmp_path.glob("results/tiny/train/*/model.safetensors"))
     assert not (tmp_path / f"results/tiny/data/{name}.h5").exists()
+    assert not (tmp_path / "state").exists()

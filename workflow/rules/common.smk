@@ -59,6 +59,12 @@ def sources(dataset):
     ]
 
 
+def used_datasets():
+    """The data sets that the chosen models learn from and are tested on."""
+    models = CFG.chosen_models.values()
+    return dict.fromkeys(name for m in models for name in (m.train_set, m.val_set, *m.test_sets))
+
+
 def methods(dataset):
     """Bicubic and every run that is tested on a data set."""
     return ["bicubic", *(run.name for run in CFG.runs if dataset in CFG.model(run.model).test_sets)]

@@ -26,3 +26,12 @@ rule prepare:
         code=code("sa_sr.data.prepare"),
     shell:
         "sa-sr prepare --spec {params.spec:q} --assets {ASSETS} --out {output} --log {log}"
+
+
+rule all_data:
+    # Trainings wait for this, so that a file which can't be read is known before the first GPU hour. They take it as
+    # `ancient`: it orders the jobs and never makes one run again.
+    input:
+        [data(name) for name in used_datasets()],
+    output:
+        touch(f"{OUT}/data/.complete"),

@@ -51,7 +51,7 @@ rule evaluate:
         code=code("sa_sr.evaluation.protocol"),
     shell:
         "sa-sr evaluate {input.sr} {input.data} --method {wildcards.method} --protocol {params.protocol:q}"
-        " --lpips {input.lpips} --out {output} --log {log}"
+        " --lpips {input.lpips} --out {output} --threads {threads} --log {log}"
 
 
 rule aggregate:

@@ -32,6 +32,7 @@ rule pretrain:
         val_data=lambda wc: data(CFG.model(wc.model).val_set),
         val_weights=lambda wc: edges(CFG.model(wc.model).val_set, "none"),
         init=lambda wc: asset(CFG.model(wc.model).init),
+        all_data=ancient(f"{OUT}/data/.complete"),
     output:
         model=f"{OUT}/pretrain/{{model}}-s{{seed}}/model.safetensors",
         history=f"{OUT}/pretrain/{{model}}-s{{seed}}/history.csv",
@@ -60,6 +61,7 @@ rule train:
         val_weights=lambda wc: edges(CFG.model(RUNS[wc.run].model).val_set, RUNS[wc.run].extractor),
         init=lambda wc: f"{OUT}/pretrain/{RUNS[wc.run].model}-s{RUNS[wc.run].seed}/model.safetensors",
         features=lambda wc: asset(CFG.model(RUNS[wc.run].model).features.asset),
+        all_data=ancient(f"{OUT}/data/.complete"),
     output:
         model=f"{OUT}/train/{{run}}/model.safetensors",
         history=f"{OUT}/train/{{run}}/history.csv",
