@@ -27,8 +27,8 @@ app.add_typer(figure, name="figure")
 
 def main() -> None:
     """Run a command; a UserError becomes one line on standard error and in the log, and exit status 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("sa_sr").setLevel(logging.INFO)
     try:
         app()
     except (UserError, ValidationError, OSError) as e:

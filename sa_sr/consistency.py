@@ -121,10 +121,10 @@ def _overlap(a: "Source", b: "Source") -> bool:
         return _within(a.folder, b.folder) or _within(b.folder, a.folder)
     if (a.asset, a.folder) != (b.asset, b.folder):
         return False
-    scenes = [getattr(source, "scenes", None) for source in (a, b)]
-    if not all(isinstance(listed, list) for listed in scenes):
+    first, second = getattr(a, "scenes", None), getattr(b, "scenes", None)
+    if not (isinstance(first, list) and isinstance(second, list)):
         return True
-    return any(start < end2 and start2 < end for start, end in scenes[0] for start2, end2 in scenes[1])
+    return any(start < end2 and start2 < end for start, end in first for start2, end2 in second)
 
 
 def _within(folder: str, other: str) -> bool:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -52,8 +53,11 @@ def h5_writer(target: str | Path, **attrs: str | int | float) -> Iterator[h5py.F
         yield f
 
 
-def open_h5(path: str | Path) -> h5py.File:
-    """Open an HDF5 file read-only; a missing or damaged file is a UserError that names it."""
+def open_h5(path: str | Path) -> Any:
+    """Open an h5py.File read-only; a missing or damaged file is a UserError that names it.
+
+    Typed Any, for h5py types whatever is looked up in a file as a union that admits no use.
+    """
     try:
         return h5py.File(path, "r")
     except OSError as e:
@@ -61,7 +65,7 @@ def open_h5(path: str | Path) -> h5py.File:
 
 
 @contextmanager
-def h5_reader(path: str | Path) -> Iterator[h5py.File]:
+def h5_reader(path: str | Path) -> Iterator[Any]:
     """Yield an HDF5 file opened read-only, closed at the end."""
     with open_h5(path) as f:
         yield f

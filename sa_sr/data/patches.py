@@ -2,8 +2,8 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch.utils.data import Dataset
@@ -56,7 +56,7 @@ class Patches(Dataset):
         y, x = (int(random.integers(0, (side - self.patch) // SCALE + 1)) * SCALE for side in (height, width))
         flips = random.random(3) < 0.5 if self.augment else [False] * 3
 
-        def cut(file: h5py.File, name: str, times: slice | int, scale: int = 1) -> torch.Tensor:
+        def cut(file: Any, name: str, times: slice | int, scale: int = 1) -> torch.Tensor:
             """A patch as (..., C, patch, patch), flipped and transposed as all others of this k."""
             rows, columns = slice(y // scale, (y + self.patch) // scale), slice(x // scale, (x + self.patch) // scale)
             array = np.moveaxis(file[name][times, rows, columns], -1, -3)
@@ -81,6 +81,6 @@ class Patches(Dataset):
         }
 
     @cached_property
-    def _files(self) -> tuple[h5py.File, h5py.File]:
+    def _files(self) -> tuple[Any, Any]:
         """Opened in the process that reads: an HDF5 handle does not survive a fork."""
         return open_h5(self.data), open_h5(self.weights)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sa_sr.config import Box, Clips, Images, Source
+from sa_sr.config import Box, Clips, ClipSource, Images, Source
 from sa_sr.data.resize import imresize
 from sa_sr.data.video import IMAGES, VIDEOS, find_scenes, read_clips, read_image
 from sa_sr.errors import UserError
@@ -56,6 +56,7 @@ def _items(dataset: Images | Clips, source: Source, assets: Path) -> Iterator[tu
     videos = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_dir() or p.suffix.lower() in VIDEOS)
     if not videos:
         raise UserError(f"{path}: no videos and no folders of frames in this folder")
+    assert isinstance(source, ClipSource)
     for video in videos:
         scenes = find_scenes(video) if source.scenes == "detect" else source.scenes
         for name, frames in read_clips(video, scenes, source.stride, source.max_frames):

@@ -40,12 +40,13 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
         yield from (read_image(p) for p in sorted(path.iterdir()) if p.suffix.lower() in IMAGES)
         return
     import av
+    import av.error
 
     try:
         with av.open(str(path)) as container:
             for frame in container.decode(video=0):
                 yield frame.to_ndarray(format="rgb24")
-    except (av.FFmpegError, IndexError) as e:
+    except (av.error.FFmpegError, IndexError) as e:
         raise UserError(
             f"{path}: can't be read as a video ({e}); replace the file or take it out of the data set"
         ) from e

@@ -23,9 +23,10 @@ rule prepare:
         f"{OUT}/logs/prepare/{{dataset}}.tsv"
     params:
         spec=lambda wc: CFG.datasets[wc.dataset].canonical(),
+        assets=ASSETS,
         code=code("sa_sr.data.prepare"),
     shell:
-        "sa-sr prepare --spec {params.spec:q} --assets {ASSETS} --out {output} --log {log}"
+        "sa-sr prepare --spec {params.spec:q} --assets {params.assets} --out {output} --log {log}"
 
 
 rule all_data:

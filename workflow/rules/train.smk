@@ -45,10 +45,11 @@ rule pretrain:
     resources:
         gpu=1,
     params:
+        state=f"{STATE}/pretrain-{{model}}-s{{seed}}",
         code=lambda wc: code("sa_sr.training.trainer", module_name("models", wc.model)),
     shell:
         "sa-sr pretrain {input.run} --data {input.data} --weights {input.weights} --val-data {input.val_data}"
-        " --val-weights {input.val_weights} --init '{input.init}' --state {STATE}/pretrain-{wildcards.model}-s{wildcards.seed}"
+        " --val-weights {input.val_weights} --init '{input.init}' --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val} --threads {threads} --log {log}"
 
 
@@ -74,8 +75,9 @@ rule train:
     resources:
         gpu=1,
     params:
+        state=f"{STATE}/{{run}}",
         code=lambda wc: code("sa_sr.training.trainer", module_name("models", RUNS[wc.run].model)),
     shell:
         "sa-sr train {input.run} --data {input.data} --weights {input.weights} --val-data {input.val_data}"
-        " --val-weights {input.val_weights} --init {input.init} --features {input.features} --state {STATE}/{wildcards.run}"
+        " --val-weights {input.val_weights} --init {input.init} --features {input.features} --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val} --threads {threads} --log {log}"
