@@ -77,7 +77,10 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
         ({"seeds": [1, 1]}, "names one twice"),
         ({"models__esrgan__features__layer": "conv54"}, r"models\.esrgan\.features\.layer"),
         ({"tables__table1__published": "table3"}, "table3 of the paper is not about esrgan"),
-        ({"figures__comparisons__figure8__item": "astronut"}, "no item of photos_test 'astronut'; did you mean 'astronaut'"),
+        (
+            {"figures__comparisons__figure8__item": "astronut"},
+            "no item of photos_test 'astronut'; did you mean 'astronaut'",
+        ),
         (
             {"figures__comparisons__figure1": DEMO["figures"]["comparisons"]["figure8"]},
             "two figures are named 'figure1'",
