@@ -8,7 +8,12 @@ rule table:
         csv=f"{OUT}/tables/{{table}}.csv",
         md=f"{OUT}/tables/{{table}}.md",
         tex=f"{OUT}/tables/{{table}}.tex",
-        html=report(f"{OUT}/tables/{{table}}.html", caption="../report/table.rst", category="Tables"),
+        html=report(
+            f"{OUT}/tables/{{table}}.html",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
     log:
         f"{OUT}/logs/table/{{table}}.log",
     params:
@@ -24,7 +29,12 @@ rule edge_maps:
         data=lambda wc: data(CFG.figures.edge_maps[wc.edge_maps].dataset),
         edges=lambda wc: [edges(CFG.figures.edge_maps[wc.edge_maps].dataset, e) for e in CFG.extractors if e != "none"],
     output:
-        png=report(f"{OUT}/figures/{{edge_maps}}.png", caption="../report/figure1.rst", category="Figures"),
+        png=report(
+            f"{OUT}/figures/{{edge_maps}}.png",
+            caption="../report/figure1.rst",
+            category="Figures",
+            labels={"figure": "{edge_maps}"},
+        ),
         pdf=f"{OUT}/figures/{{edge_maps}}.pdf",
     log:
         f"{OUT}/logs/figure/{{edge_maps}}.log",
@@ -43,7 +53,12 @@ rule comparison:
         images=lambda wc: compared(CFG.figures.comparisons[wc.comparison]),
         scores=f"{OUT}/evaluation/frames.csv",
     output:
-        png=report(f"{OUT}/figures/{{comparison}}.png", caption="../report/comparison.rst", category="Figures"),
+        png=report(
+            f"{OUT}/figures/{{comparison}}.png",
+            caption="../report/comparison.rst",
+            category="Figures",
+            labels={"figure": "{comparison}"},
+        ),
         pdf=f"{OUT}/figures/{{comparison}}.pdf",
     log:
         f"{OUT}/logs/figure/{{comparison}}.log",
@@ -61,7 +76,12 @@ rule curves:
     input:
         lambda wc: [f"{OUT}/train/{run}/{part}.csv" for run in first_seed(wc.model) for part in ("history", "val")],
     output:
-        png=report(f"{OUT}/figures/curves_{{model}}.png", caption="../report/curves.rst", category="Training"),
+        png=report(
+            f"{OUT}/figures/curves_{{model}}.png",
+            caption="../report/curves.rst",
+            category="Training",
+            labels={"model": "{model}"},
+        ),
         pdf=f"{OUT}/figures/curves_{{model}}.pdf",
     log:
         f"{OUT}/logs/figure/curves_{{model}}.log",
