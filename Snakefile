@@ -20,6 +20,16 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/render.smk"
 
 
+if workflow.output_settings.dryrun and (missing := missing_data()):
+    logger.warning(missing)
+
+
+onstart:
+    if missing := missing_data():
+        logger.error(f"{missing}\nNo job was started.")
+        sys.exit(1)
+
+
 localrules:
     all,
     download,
@@ -28,11 +38,13 @@ localrules:
     aggregate,
     all_data,
     table,
+    shares,
 
 
 rule all:
     input:
         expand(f"{OUT}/tables/{{table}}.{{kind}}", table=CFG.tables, kind=["csv", "md", "tex"]),
+        [f"{OUT}/tables/shares.{kind}" for kind in ("csv", "md") if CFG.calibrated],
         expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons]),
         expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.chosen_models),
         expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means"]),

@@ -56,6 +56,7 @@ def _json(text: str) -> dict[str, Any]:
 Log = Annotated[Path | None, typer.Option("--log", callback=_log_to, help="Copy messages into this file.")]
 Out = Annotated[Path, typer.Option("--out", help="File to write.")]
 Json = Annotated[str, typer.Option(help="Settings as JSON.")]
+Weights = Annotated[Path | None, typer.Option(help="Edge maps; without, they are made from the patches.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads that compute on a CPU, or load patches for a GPU.")]
 
 
@@ -92,11 +93,35 @@ def extract_edges(
 
 
 @app.command()
-def resolve(spec: Json, out: Out, log: Log = None) -> None:
+def calibrate(
+    spec: Json,
+    data: Annotated[Path, typer.Option()],
+    init: Annotated[Path, typer.Option(help="Pretrained generator.")],
+    features: Annotated[Path, typer.Option(help="VGG19 weights.")],
+    out: Out,
+    weights: Weights = None,
+    threads: Threads = 2,
+    log: Log = None,
+) -> None:
+    """Measure the share of the spatially adaptive part in the loss of one run, and find the beta2 of a share."""
+    from sa_sr.config import CalibrateSpec
+    from sa_sr.training.calibrate import calibrate
+
+    calibrate(CalibrateSpec.model_validate_json(spec), data, weights, init, features, out, threads)
+
+
+@app.command()
+def resolve(
+    spec: Json,
+    out: Out,
+    calibration: Annotated[Path | None, typer.Option(help="Where `beta2: auto` is resolved.")] = None,
+    log: Log = None,
+) -> None:
     """Write the settings of one training as run.json, with sorted keys."""
+    from sa_sr.config import resolve
     from sa_sr.storage import write_text
 
-    write_text(out, json.dumps(_json(spec), indent=2, sort_keys=True) + "\n")
+    write_text(out, json.dumps(resolve(_json(spec), calibration), indent=2, sort_keys=True) + "\n")
 
 
 @app.command()
@@ -110,7 +135,7 @@ def pretrain(
     out: Out,
     history: Annotated[Path, typer.Option()],
     val: Annotated[Path, typer.Option()],
-    init: Annotated[str, typer.Option(help="Weights to start from; empty for the network's own.")] = "",
+    init: Annotated[Path | None, typer.Option(help="Weights to start from instead of the network's own.")] = None,
     threads: Threads = 2,
     log: Log = None,
 ) -> None:
@@ -118,7 +143,7 @@ def pretrain(
     from sa_sr.config import PretrainSpec
     from sa_sr.training.trainer import Files, pretrain
 
-    files = Files(data, weights, val_data, val_weights, Path(init) if init else None, None, state, out, history, val)
+    files = Files(data, weights, val_data, val_weights, init, None, state, out, history, val)
     pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, threads)
 
 
@@ -126,15 +151,15 @@ def pretrain(
 def train(
     run: Path,
     data: Annotated[Path, typer.Option()],
-    weights: Annotated[Path, typer.Option(help="Edge maps of the training data.")],
     val_data: Annotated[Path, typer.Option()],
-    val_weights: Annotated[Path, typer.Option()],
     init: Annotated[Path, typer.Option(help="Pretrained generator.")],
     features: Annotated[Path, typer.Option(help="VGG19 weights.")],
     state: Annotated[Path, typer.Option(help="Folder for the training state.")],
     out: Out,
     history: Annotated[Path, typer.Option()],
     val: Annotated[Path, typer.Option()],
+    weights: Weights = None,
+    val_weights: Weights = None,
     threads: Threads = 2,
     log: Log = None,
 ) -> None:
@@ -201,7 +226,7 @@ def evaluate(
     data: Path,
     method: Annotated[str, typer.Option(help="bicubic or the name of a run.")],
     protocol: Json,
-    lpips: Annotated[Path, typer.Option(help="AlexNet weights.")],
+    lpips: Annotated[Path, typer.Option(help="Weights of the LPIPS network.")],
     out: Out,
     threads: Threads = 1,
     log: Log = None,
@@ -212,7 +237,13 @@ def evaluate(
 
     settings = Evaluation.model_validate_json(protocol)
     run = {"model": "bicubic", "extractor": "", "seed": ""} if method == "bicubic" else vars(Run.parse(method))
-    measured = Protocol(spaces=tuple(settings.spaces), borders=tuple(settings.borders))
+    measured = Protocol(
+        spaces=tuple(settings.spaces),
+        borders=tuple(settings.borders),
+        ssim=settings.ssim,
+        lpips=settings.lpips.net,
+        lpips_version=settings.lpips.version,
+    )
     evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, threads=threads, **run)
 
 
@@ -298,12 +329,43 @@ def curves(
 
 
 @app.command()
+def shares(
+    calibrations: Annotated[list[Path], typer.Argument(help="What `sa-sr calibrate` wrote.")],
+    csv: Annotated[Path, typer.Option()],
+    md: Annotated[Path, typer.Option()],
+    html: Annotated[Path, typer.Option()],
+    log: Log = None,
+) -> None:
+    """Tabulate beta2 and the share of the spatially adaptive part, measured at the start and over the training."""
+    from sa_sr.render.shares import shares
+
+    shares(calibrations, csv, md, html)
+
+
+@app.command()
+def check(
+    config: Annotated[Path, typer.Argument(help="YAML file of an experiment, e.g. config/paper.yaml.")],
+    measure: Annotated[bool, typer.Option("--measure", help="Time the training steps where there is no GPU, too.")] = False,
+) -> None:
+    """Check an experiment before it costs anything: networks, data, disk, jobs, hours; exit status 0 if it can run."""
+    from sa_sr.check import check, parse, verdict
+
+    logging.getLogger("sa_sr").setLevel(logging.WARNING)  # where each measurement runs is said in the table
+    parts = []
+    for part in check(parse(config), str(config), measure):
+        parts.append(part)
+        print(part, flush=True, end="\n\n")
+    print(verdict(parts))
+    raise typer.Exit(any(part.problems for part in parts))
+
+
+@app.command()
 def summary(results: Path) -> None:
     """Print the tables of a finished experiment and where its report is."""
-    tables = sorted(results.glob("tables/*.md"))
+    tables = sorted(results.glob("tables/table*.md"))
     if not tables:
         raise UserError(f"{results}: no tables here; run snakemake first")
-    for path in tables:
+    for path in [*tables, *results.glob("tables/shares.md")]:
         print(path.read_text(encoding="utf-8"))
     print(f"figures: {results / 'figures'}\nreport:  {results / 'report.html'}")
 

@@ -2,9 +2,11 @@
 
 import difflib
 from collections.abc import Collection, Iterator
+from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from sa_sr.data.archives import ARCHIVES
 from sa_sr.data.assets import known
 from sa_sr.render.published import PUBLISHED
 
@@ -29,7 +31,7 @@ def _missing(path: str, name: str, names: Collection[str], what: str) -> Iterato
 
 def _assets(config: "Config") -> Iterator[str]:
     assets = {*config.assets, *known()}
-    wanted = {"evaluation.lpips": config.evaluation.lpips}
+    wanted = {"evaluation.lpips": config.evaluation.lpips.asset}
     for name, dataset in config.datasets.items():
         wanted |= {f"datasets.{name}.sources.{i}.asset": source.asset for i, source in enumerate(dataset.sources)}
     for name, model in config.chosen_models.items():
@@ -92,9 +94,10 @@ def _items(config: "Config", dataset: str) -> set[str] | None:
     items = set()
     for source in config.datasets[dataset].sources if dataset in config.datasets else []:
         scenes = getattr(source, "scenes", None)
-        if source.asset is None or scenes == "detect":
+        known = source.asset is not None and PurePath(source.asset).suffix.lower() not in ARCHIVES
+        if not known or scenes == "detect" or getattr(source, "ends", []):
             return None
-        stem = PurePath(source.asset).stem
+        stem = PurePath(source.origin).stem
         items |= {f"{stem}_{first:04d}-{end:04d}" for first, end in scenes} if scenes else {stem}
     return items or None
 
@@ -104,27 +107,51 @@ def _leaks(config: "Config") -> Iterator[str]:
     for name, model in config.chosen_models.items():
         for test in model.test_sets:
             for role in dict.fromkeys([model.train_set, model.val_set]):
-                for a, b in _pairs(config, test, role):
-                    if _overlap(a, b):
-                        origin = a.asset or a.folder
-                        yield f"models.{name}: {origin} is in test set {test!r} and in {role!r}, which it learns from"
+                for origin in _shared(config, test, role):
+                    yield f"models.{name}: {origin} is in test set {test!r} and in {role!r}, which it learns from"
+        if model.val_split == "patch":
+            if model.train_set != model.val_set:
+                yield f"models.{name}.val_split: `patch` splits one data set, so val_set must be {model.train_set!r}"
+        else:
+            for origin in _shared(config, model.train_set, model.val_set):
+                yield f"models.{name}: {origin} is in train_set and val_set; keep them apart, or set val_split: patch"
 
 
-def _pairs(config: "Config", *datasets: str) -> "Iterator[tuple[Source, Source]]":
-    first, second = (config.datasets[name].sources if name in config.datasets else [] for name in datasets)
-    return ((a, b) for a in first for b in second)
+def _shared(config: "Config", first: str, second: str) -> Iterator[str]:
+    """The assets, folders and files of which two data sets hold the same picture."""
+    a_sources, b_sources = (
+        config.datasets[name].sources if name in config.datasets else [] for name in (first, second)
+    )
+    yield from dict.fromkeys(a.origin for a in a_sources for b in b_sources if _overlap(a, b))
 
 
 def _overlap(a: "Source", b: "Source") -> bool:
-    """Whether two sources share a photo or a frame."""
+    """Whether two sources share a photo or a frame, as far as their keys tell."""
     if a.folder and b.folder:
-        return _within(a.folder, b.folder) or _within(b.folder, a.folder)
-    if (a.asset, a.folder) != (b.asset, b.folder):
+        if not (_within(a.folder, b.folder) or _within(b.folder, a.folder)):
+            return False
+    elif (a.asset, a.folder, a.file) != (b.asset, b.folder, b.file):
         return False
-    first, second = getattr(a, "scenes", None), getattr(b, "scenes", None)
-    if not (isinstance(first, list) and isinstance(second, list)):
+    if _left_out(a, b) or _left_out(b, a):
+        return False
+    first, second = _intervals(a), _intervals(b)
+    if first is None or second is None or first[0] != second[0]:
         return True
-    return any(start < end2 and start2 < end for start, end in first for start2, end2 in second)
+    return any(start < end2 and start2 < end for start, end in first[1] for start2, end2 in second[1])
+
+
+def _left_out(a: "Source", b: "Source") -> bool:
+    """Whether `a` leaves out by name whatever `b` takes."""
+    return bool(b.only) and set(b.only) <= set(a.omit)
+
+
+def _intervals(source: "Source") -> tuple[str, list[tuple[float, float]]] | None:
+    """The unit and the [start, end) parts that a source takes of its video; None where only the video tells."""
+    scenes, ends = getattr(source, "scenes", None), getattr(source, "ends", [])
+    first, end = getattr(source, "take", None) or (0, None)
+    if isinstance(scenes, list):
+        return "frames", scenes[first:end]
+    return ("seconds", list(pairwise([0.0, *ends]))[first:end]) if ends else None
 
 
 def _within(folder: str, other: str) -> bool:

@@ -1,11 +1,12 @@
 """The losses of the paper, with its names and equation numbers.
 
-All are means over batch, channels and pixels of images in [0, 1]. The paper writes sums (eq. 4-7), but only with means
-do its coefficients give its "around 15 %" for the spatially adaptive part: docs/method.md has the arithmetic.
+By default all are means over batch, channels and pixels of images in [0, 1]. The paper writes sums (eq. 4-7), but
+only with means do its coefficients give its "around 15 %" for the spatially adaptive part (see docs/method.md).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Element by element: two tensors of one shape in, their distances in the same shape out."""
+
+Reduction = Callable[[Tensor], Tensor]
+"""A batch of distances to one number."""
 
 
 def l1(u: Tensor, v: Tensor) -> Tensor:
@@ -32,16 +36,44 @@ def squared_error(u: Tensor, v: Tensor) -> Tensor:
     return (u - v).square()
 
 
+def distance(name: str, epsilon: float = 1e-3) -> Distance:
+    """The distance "l1" or "charbonnier", the latter with its epsilon."""
+    return {"l1": l1, "charbonnier": partial(charbonnier, epsilon=epsilon)}[name]
+
+
+def mean(distances: Tensor) -> Tensor:
+    """Over batch, channels and pixels."""
+    return distances.mean()
+
+
+def total(distances: Tensor) -> Tensor:
+    """The sum over channels and pixels, as eq. 4-7 are written, and the mean over the batch."""
+    return distances.sum() / len(distances)
+
+
+REDUCTIONS: dict[str, Reduction] = {"mean": mean, "sum": total}
+
+
 class SpatiallyAdaptiveLoss(nn.Module):
     """Pixel loss weighted by the edges of the ground truth: mean((beta1 + beta2 W(hr)) d(sr, hr)), eq. 12, 13, 19, 23.
 
     distance: `l1`, `charbonnier` or a function of one's own; beta1: weight everywhere; beta2: weight on edges;
-    extractor, params: how W is made from hr when the caller has no precomputed map (sa_sr.edges.extract).
+    extractor, params: how W is made from hr when the caller has no precomputed map (sa_sr.edges.extract); reduction:
+    `mean`, or `total` for sums.
     """
 
-    def __init__(self, distance: Distance, beta1: float, beta2: float, extractor: str | None = None, **params: Any):
+    def __init__(
+        self,
+        distance: Distance,
+        beta1: float,
+        beta2: float,
+        extractor: str | None = None,
+        *,
+        reduction: Reduction = mean,
+        **params: Any,
+    ):
         super().__init__()
-        self.distance, self.beta1, self.beta2 = distance, beta1, beta2
+        self.distance, self.beta1, self.beta2, self.reduction = distance, beta1, beta2, reduction
         self.extractor, self.params = extractor, params
 
     def forward(self, sr: Tensor, hr: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -54,7 +86,7 @@ class SpatiallyAdaptiveLoss(nn.Module):
         if weight is None:
             weight = self.extract(hr)
         d = self.distance(sr, hr)
-        return self.beta1 * d.mean(), self.beta2 * (weight * d).mean()
+        return self.beta1 * self.reduction(d), self.beta2 * self.reduction(weight * d)
 
     def extract(self, hr: Tensor) -> Tensor:
         """W(hr) (N, 1 or 3, H, W) of images (N, 3, H, W) in [0, 1]; it carries no gradient."""
@@ -67,11 +99,13 @@ class SpatiallyAdaptiveLoss(nn.Module):
         return torch.from_numpy(maps).permute(0, 3, 1, 2).to(hr)
 
 
-def perceptual(features: Callable[[Tensor], Tensor], sr: Tensor, hr: Tensor, distance: Distance) -> Tensor:
-    """Mean distance of feature maps (eq. 15); the ground truth's carry no gradient."""
+def perceptual(
+    features: Callable[[Tensor], Tensor], sr: Tensor, hr: Tensor, distance: Distance, reduction: Reduction = mean
+) -> Tensor:
+    """Mean (or sum, by `reduction`) distance of feature maps (eq. 15); the ground truth's carry no gradient."""
     with torch.no_grad():
         target = features(hr)
-    return distance(features(sr), target).mean()
+    return reduction(distance(features(sr), target))
 
 
 @dataclass(frozen=True)
@@ -103,12 +137,17 @@ def _relativistic_discriminator(fake: Tensor, real: Tensor) -> Tensor:
     return (_real(real - fake.mean()) + _fake(fake - real.mean())) / 2
 
 
-standard = Adversarial(
-    generator=lambda fake, real: _real(fake),
-    discriminator=lambda fake, real: _real(real) + _fake(fake),
-    relative=False,
-)
+def _standard_discriminator(fake: Tensor, real: Tensor) -> Tensor:
+    return _real(real) + _fake(fake)
+
+
+standard = Adversarial(lambda fake, _: _real(fake), _standard_discriminator, relative=False)
 """Eq. 14 with the non-saturating loss for the generator (VSRResFeatGAN)."""
+
+saturating = Adversarial(lambda fake, _: -_fake(fake), _standard_discriminator, relative=False)
+"""Eq. 14 to the letter: the generator lowers log(1 - D(G)), whose gradient fades where the discriminator is sure."""
 
 relativistic = Adversarial(_relativistic_generator, _relativistic_discriminator, relative=True)
 """Relativistic average GAN: is a real image more real than the average generated one? (ESRGAN)"""
+
+ADVERSARIAL = {"ragan": relativistic, "vanilla": standard, "saturating": saturating}

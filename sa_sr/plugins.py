@@ -21,6 +21,10 @@ def find(kind: str, name: str) -> Any:
     try:
         return getattr(import_module(module_name(kind, name)), attribute)
     except (ModuleNotFoundError, AttributeError) as e:
-        package = import_module(f"sa_sr.{kind}")
-        known = ", ".join(sorted(m.name for m in iter_modules(package.__path__)))
+        known = ", ".join(names(kind))
         raise UserError(f"no {kind} plugin {name!r} ({e}); there is: {known}, or give package.module:attribute") from e
+
+
+def names(kind: str) -> list[str]:
+    """The plugins of one kind that come along, sorted."""
+    return sorted(module.name for module in iter_modules(import_module(f"sa_sr.{kind}").__path__))

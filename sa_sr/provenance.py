@@ -36,11 +36,15 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
     found, todo = set(), list(modules)
     while todo:
         name = todo.pop()
-        if name not in found | TRANSPARENT and _file(name) is not None:
+        if name not in found and not _transparent(name) and _file(name) is not None:
             found.add(name)
             todo += _imports(name)
             todo += [name.rpartition(".")[0]]  # importing a.b.c runs a and a.b first
     return found
+
+
+def _transparent(name: str) -> bool:
+    return name in TRANSPARENT or name.startswith("sa_sr.config.")
 
 
 @cache

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from sa_sr.errors import UserError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
+"""A SHA-256, or its leading digits (8 or more) where its publisher gives no others, as in torchvision's file names."""
 
 
 class _Strict(BaseModel):
@@ -95,7 +97,7 @@ class Asset(_Strict):
 
     about: str
     licence: str
-    sha256: Sha256
+    sha256: Checksum
     bytes: int | None = Field(default=None, gt=0)
     sources: tuple[Source, ...] = Field(min_length=1)
 

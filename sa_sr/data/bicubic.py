@@ -10,7 +10,11 @@ SCALE = 4
 
 
 def bicubic(data: Path, out: Path) -> None:
-    """Enlarge the LR frames of a data file by MATLAB's bicubic imresize: sr/<item> (T, H, W, 3) uint8."""
+    """Enlarge the LR frames of a data file by MATLAB's bicubic imresize: sr/<item> (T, H, W, 3) uint8.
+
+    What imresize finds beyond the border is what it found there when the data file was made.
+    """
     with h5_reader(data) as f, h5_writer(out, method="bicubic") as result:
+        border = f.attrs["border"]
         for item in progress(sorted(f["lr"]), f"bicubic {data.stem}", len(f["lr"]), unit="item"):
-            put(result, f"sr/{item}", (imresize(frame, SCALE) for frame in f["lr"][item]))
+            put(result, f"sr/{item}", (imresize(frame, SCALE, border) for frame in f["lr"][item]))

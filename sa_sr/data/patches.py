@@ -1,5 +1,8 @@
 """Random training patches and fixed validation patches, from the data file and the edge-map file."""
 
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,27 @@ from sa_sr.errors import UserError
 from sa_sr.storage import h5_reader, open_h5
 
 SCALE = 4
+DRAWS = 10_000
+"""So many places are tried before a part of a data set is said to be empty."""
+
+EdgeMaps = Path | Callable[[np.ndarray], np.ndarray]
+"""A file of edge maps, or what makes them of a patch: (H, W, 3) uint8 to (H, W, C) float32 in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the validation part of the places that a patch can have in one data set.
+
+    share: of the validation part; 0 means that the whole data set is one part.
+    """
+
+    share: float = 0.0
+    validation: bool = False
+
+    def has(self, item: str, t: int, y: int, x: int) -> bool:
+        """Whether a place belongs to this part: a hash decides, the same for every run."""
+        place = hashlib.blake2b(f"{item} {t} {y} {x}".encode(), digest_size=8).digest()
+        return not self.share or (int.from_bytes(place) < self.share * 2**64) == self.validation
 
 
 class Patches(Dataset):
@@ -20,18 +44,27 @@ class Patches(Dataset):
     Everything random about a patch comes from a counter-based generator with the key (seed, k). So the sequence depends
     neither on the number of loader workers nor on where training was interrupted.
 
-    data, weights: data file and edge-map file; patch: side of the HR patch, pixels; window: 1 for the LR patch itself,
-    5 for the bicubic frames t-2..t+2; augment: flip horizontally, vertically and transpose, each with probability 1/2.
-    length: how many patches there are.
+    data: data file; weights: its edge maps; patch: side of the HR patch, pixels; window: 1 for the LR patch itself,
+    5 for the bicubic frames t-2..t+2; augment: flip horizontally, vertically and transpose, each with probability 1/2;
+    length: how many patches there are; part: where they may lie.
 
     An element is a dict of uint8 tensors: lq (3, patch/4, patch/4), or (5, 3, patch, patch) bicubic frames; hr
     (3, patch, patch); weight (C, patch, patch), 255 meaning 1; and id, a text that says where the patch is from.
+    Raises UserError naming an item that is smaller than a patch, and where a part has no place.
     """
 
     def __init__(
-        self, data: Path, weights: Path, patch: int, window: int, seed: int, length: int, augment: bool = True
+        self,
+        data: Path,
+        weights: EdgeMaps,
+        patch: int,
+        window: int,
+        seed: int,
+        length: int,
+        augment: bool = True,
+        part: Part = Part(),
     ):
-        self.data, self.weights = Path(data), Path(weights)
+        self.data, self.weights, self.part = Path(data), weights, part
         self.patch, self.window, self.seed, self.length, self.augment = patch, window, seed, length, augment
         with h5_reader(data) as f:
             self.items = sorted(f["hr"])
@@ -50,16 +83,12 @@ class Patches(Dataset):
 
     def __getitem__(self, k: int) -> dict[str, torch.Tensor | str]:
         random = np.random.Generator(np.random.Philox(key=[self.seed, k]))
-        i = int(np.searchsorted(self.bounds, random.random(), side="right"))
-        item, (frames, height, width, _) = self.items[i], self.shapes[i]
-        t = int(random.integers(self.window // 2, frames - self.window // 2))
-        y, x = (int(random.integers(0, (side - self.patch) // SCALE + 1)) * SCALE for side in (height, width))
+        item, t, y, x = self._place(random)
         flips = random.random(3) < 0.5 if self.augment else [False] * 3
 
-        def cut(file: Any, name: str, times: slice | int, scale: int = 1) -> torch.Tensor:
-            """A patch as (..., C, patch, patch), flipped and transposed as all others of this k."""
-            rows, columns = slice(y // scale, (y + self.patch) // scale), slice(x // scale, (x + self.patch) // scale)
-            array = np.moveaxis(file[name][times, rows, columns], -1, -3)
+        def turned(array: np.ndarray) -> torch.Tensor:
+            """(..., H, W, C) as (..., C, H, W), flipped and transposed as all others of this k."""
+            array = np.moveaxis(array, -1, -3)
             if flips[0]:
                 array = array[..., ::-1]
             if flips[1]:
@@ -68,19 +97,40 @@ class Patches(Dataset):
                 array = array.swapaxes(-1, -2)
             return torch.from_numpy(np.ascontiguousarray(array))
 
-        data, weights = self._files
+        def cut(file: Any, name: str, times: slice | int, scale: int = 1) -> np.ndarray:
+            rows, columns = slice(y // scale, (y + self.patch) // scale), slice(x // scale, (x + self.patch) // scale)
+            return file[name][times, rows, columns]
+
+        hr = cut(self._data, f"hr/{item}", t)
         if self.window == 1:
-            lq = cut(data, f"lr/{item}", t, SCALE)
+            lq = cut(self._data, f"lr/{item}", t, SCALE)
         else:
-            lq = cut(data, f"bicubic/{item}", slice(t - self.window // 2, t + self.window // 2 + 1))
-        return {
-            "lq": lq,
-            "hr": cut(data, f"hr/{item}", t),
-            "weight": cut(weights, f"weight/{item}", t),
-            "id": f"{item}, frame {t}, x {x}, y {y}",
-        }
+            lq = cut(self._data, f"bicubic/{item}", slice(t - self.window // 2, t + self.window // 2 + 1))
+        if callable(self.weights):
+            weight = (self.weights(hr) * 255 + 0.5).astype(np.uint8)
+        else:
+            weight = cut(self._maps, f"weight/{item}", t)
+        return {"lq": turned(lq), "hr": turned(hr), "weight": turned(weight), "id": f"{item}, frame {t}, x {x}, y {y}"}
+
+    def _place(self, random: np.random.Generator) -> tuple[str, int, int, int]:
+        """An item, a frame and the top left corner of a patch in it: y, x."""
+        for _ in range(DRAWS):
+            i = int(np.searchsorted(self.bounds, random.random(), side="right"))
+            item, (frames, height, width, _) = self.items[i], self.shapes[i]
+            t = int(random.integers(self.window // 2, frames - self.window // 2))
+            y, x = (int(random.integers(0, (side - self.patch) // SCALE + 1)) * SCALE for side in (height, width))
+            if self.part.has(item, t, y, x):
+                return item, t, y, x
+        role = "validation" if self.part.validation else "training"
+        raise UserError(f"{self.data}: too small to be split by patches; it has no place for {role}")
+
+    # Opened in the process that reads: an HDF5 handle does not survive a fork.
 
     @cached_property
-    def _files(self) -> tuple[Any, Any]:
-        """Opened in the process that reads: an HDF5 handle does not survive a fork."""
-        return open_h5(self.data), open_h5(self.weights)
+    def _data(self) -> Any:
+        return open_h5(self.data)
+
+    @cached_property
+    def _maps(self) -> Any:
+        assert isinstance(self.weights, Path)
+        return open_h5(self.weights)

@@ -1,17 +1,31 @@
-"""Read frames of videos and folders, one after another."""
+"""Read images, and the frames of videos one after another."""
 
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any
 
 import numpy as np
 
+from sa_sr.config import Expect
+from sa_sr.data.archives import Member, is_archive
 from sa_sr.errors import UserError
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 EIGHT_BIT = {"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
 """Pillow's modes that turn into 8-bit RGB without loss of range."""
 VIDEOS = {".mp4", ".mpg", ".mpeg", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
+TOLERANCE = 0.5
+"""Seconds by which a video may differ from what is expected of it: containers round, and estimate."""
+
+END = 1 << 62
+"""A frame that no video has."""
+
+File = Path | Member
+"""An image or a video on disk, or an image in an archive."""
+Picture = Callable[[], np.ndarray]
+"""A frame that becomes RGB uint8 (H, W, 3) when it is called, which for those that nobody wants is never."""
 
 
 def files_below(folder: str | Path) -> list[str]:
@@ -19,76 +33,135 @@ def files_below(folder: str | Path) -> list[str]:
     return sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in IMAGES | VIDEOS)
 
 
-def read_image(path: Path) -> np.ndarray:
-    """One image file as RGB, uint8 (H, W, 3); grayscale is replicated. UserError names a file that can't be read."""
+def is_image(name: str | PurePath) -> bool:
+    """Whether a file is an image, by its suffix."""
+    return PurePath(name).suffix.lower() in IMAGES
+
+
+def read_image(file: File) -> np.ndarray:
+    """One image as RGB, uint8 (H, W, 3); grayscale is replicated. UserError names a file that can't be read."""
+    with _image(file) as image:
+        if image.mode not in EIGHT_BIT:
+            raise UserError(f"{file}: has pixels of mode {image.mode}, not 8 bits a channel; convert it first")
+        return np.asarray(image.convert("RGB"))
+
+
+def pictures(clip: Path | list[File]) -> Iterator[Picture]:
+    """The frames of a video file, or those whose images are listed. UserError names a file that can't be read."""
+    return _decoded(clip) if isinstance(clip, Path) else (partial(read_image, file) for file in clip)
+
+
+def read_clips(
+    frames: Iterator[Picture], scenes: list[tuple[int, int]] | None, stride: int, max_frames: int | None, where: str
+) -> Iterator[tuple[str, Iterator[np.ndarray]]]:
+    """Clips of one video: pairs of a name ("0000-0116", or "" for the whole) and its frames, to be consumed in order.
+
+    frames      those of the video; read to the last one that is wanted, and not beyond
+    scenes      [first, end) of the source frames, ascending, without overlap; None is the whole video
+    stride      take every n-th frame of a scene
+    max_frames  of each clip, after the stride; None: all
+    where       the video, for messages: UserError says which scene is empty, overlaps or is missing frames
+    """
+    if scenes is None:
+        yield "", _pick(enumerate(frames), range(0, END, stride)[:max_frames], None, where)
+        return
+    numbered, position = enumerate(frames), 0
+    for first, end in scenes:
+        what = f"{where}: scene [{first}, {end}]"
+        if first >= end:
+            raise UserError(f"{what} has no frames; give its first frame and the one after its last")
+        if first < position:
+            raise UserError(f"{what} overlaps the one before it; list scenes in ascending order")
+        yield f"{first:04d}-{end:04d}", _pick(numbered, range(first, end, stride)[:max_frames], end - first, what)
+        position = end
+
+
+def check_expected(file: File, expect: Expect) -> None:
+    """Compare the header of an image or a video with what the configuration expects; nothing is decoded.
+
+    Of a folder or an archive nothing is checked: `prepare` hands over every single file that it takes out of it.
+    Raises UserError saying what was expected, what is there, and in which file.
+    """
+    wanted = expect.model_dump(exclude_none=True)
+    if not wanted or _is_collection(file):
+        return
+    header = _header(file)
+    found = {key: header.get(key) for key in wanted}
+    if not all(_meets(found[key], wanted[key], TOLERANCE if key == "seconds" else 0) for key in wanted):
+        raise UserError(
+            f"{file}: expected {_told(wanted)}, but found {_told(found)}; put the right file there, or mend `expect` "
+            "in the configuration"
+        )
+
+
+def _meets(found: float | None, wanted: float, tolerance: float) -> bool:
+    return found is not None and abs(found - wanted) <= tolerance
+
+
+def _told(header: dict[str, float | None]) -> str:
+    return ", ".join(f"{key} {'unknown' if value is None else round(value, 2)}" for key, value in header.items())
+
+
+def _is_collection(file: File) -> bool:
+    return isinstance(file, Path) and (file.is_dir() or (not is_image(file) and is_archive(file)))
+
+
+def _header(file: File) -> dict[str, float | None]:
+    """Width and height in pixels, and seconds where it is a video that says so."""
+    if is_image(str(file)):
+        with _image(file) as image:
+            return {"width": image.width, "height": image.height}
+    with open_video(Path(str(file))) as (container, stream):
+        seconds = stream.duration and float(stream.duration * stream.time_base)
+        seconds = seconds or (container.duration and container.duration / 1_000_000)
+        return {"width": stream.width, "height": stream.height, "seconds": seconds}
+
+
+@contextmanager
+def _image(file: File) -> Iterator[Any]:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
-            if image.mode not in EIGHT_BIT:
-                raise UserError(f"{path}: has pixels of mode {image.mode}, not 8 bits a channel; convert it first")
-            return np.asarray(image.convert("RGB"))
+        with file.open("rb") as stream, Image.open(stream) as image:
+            yield image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         raise UserError(
-            f"{path}: can't be read as an image ({e}); replace the file or take it out of the data set"
+            f"{file}: can't be read as an image ({e}); replace the file or take it out of the data set"
         ) from e
 
 
-def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """Frames of a video file or of a folder of images in the order of their names, RGB uint8 (H, W, 3)."""
-    if path.is_dir():
-        yield from (read_image(p) for p in sorted(path.iterdir()) if p.suffix.lower() in IMAGES)
-        return
+@contextmanager
+def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
+    """PyAV's container and its first video stream. UserError names a file that can't be read."""
     import av
     import av.error
 
     try:
         with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+            yield container, container.streams.video[0]
     except (av.error.FFmpegError, IndexError) as e:
         raise UserError(
             f"{path}: can't be read as a video ({e}); replace the file or take it out of the data set"
         ) from e
 
 
-def find_scenes(path: Path) -> list[tuple[int, int]]:
-    """[first, end) frames of the scenes of a video file, cut where its content changes (PySceneDetect)."""
-    from scenedetect import ContentDetector, VideoOpenFailure, detect
-
-    try:
-        scenes = detect(str(path), ContentDetector(), start_in_scene=True)
-    except (VideoOpenFailure, OSError) as e:
-        raise UserError(f"{path}: no scenes can be found in it; is it a video file? ({e})") from e
-    return [(a.frame_num, b.frame_num) for a, b in scenes]
+def _decoded(path: Path) -> Iterator[Picture]:
+    # From the beginning and without seeking: what a scene holds must not depend on how well a container is indexed.
+    with open_video(path) as (container, stream):
+        for frame in container.decode(stream):
+            yield partial(frame.to_ndarray, format="rgb24")
 
 
-def read_clips(
-    path: Path, scenes: list[tuple[int, int]] | None, stride: int, max_frames: int | None
-) -> Iterator[tuple[str, Iterator[np.ndarray]]]:
-    """Clips of one video: pairs of a name ("0000-0116", or "all") and its frames, which have to be consumed in order.
-
-    scenes: [first, end) source frames in ascending order, without overlap; None is the whole video.
-    """
-    frames, position = read_frames(path), 0
-    for first, end in scenes or [(0, None)]:
-        if first < position:
-            raise UserError(
-                f"{path}: scene [{first}, {end}] overlaps the one before it; list scenes in ascending order"
-            )
-        for _ in islice(frames, first - position):
-            pass
-        scene = frames if end is None else _exactly(frames, end - first, f"{path}: scene [{first}, {end}]")
-        kept = islice(scene, 0, None if max_frames is None else 1 + (max_frames - 1) * stride, stride)
-        yield ("all" if end is None else f"{first:04d}-{end:04d}"), kept
-        for _ in scene:  # what the stride or the limit left over
-            pass
-        position = end or position
-
-
-def _exactly(frames: Iterator[np.ndarray], count: int, what: str) -> Iterator[np.ndarray]:
-    for done in range(count):
-        frame = next(frames, None)
-        if frame is None:
-            raise UserError(f"{what} ends after {done} of {count} frames: the video is shorter; mend `scenes`")
-        yield frame
+def _pick(numbered: Iterator[tuple[int, Picture]], wanted: range, count: int | None, what: str) -> Iterator[np.ndarray]:
+    """The wanted ones of what is left; `count`: frames of a scene that has to be complete, None: take what there is."""
+    number = wanted[0] - 1
+    for number, picture in numbered:
+        if number in wanted:
+            yield picture()
+        if number >= wanted[-1]:
+            return
+    done = max(0, number + 1 - wanted[0])
+    if count:
+        raise UserError(f"{what} ends after {done} of {count} frames: the video is shorter; mend its scenes")
+    if not done:
+        raise UserError(f"{what}: has no frames; replace the file or take it out of the data set")

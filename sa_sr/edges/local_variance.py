@@ -15,9 +15,15 @@ def local_variance(image: np.ndarray, window: int = 3, delta: float = 0.03, per_
     delta        the variance that gets weight 1/2, for an image scaled to [0, 1]; 0.03 is 1951 in squared 8-bit steps
     per_channel  each channel from itself, as in eq. 3; otherwise one map from the gray image (BT.601)
 
-    Returns (H, W, 3) or (H, W, 1) float32 in [0, 1). The variance is the population's (divided by window**2). The
-    paper gives neither window nor delta; with these defaults the weighted term has the share of the loss it reports.
+    Returns (H, W, 3) or (H, W, 1) float32 in [0, 1). The variance is the population's (divided by window**2).
     Raises UserError for a window that is even or below 3 and for a delta that is not positive.
+
+    Open (window, delta): the paper gives neither. Alternatives: 5 with 0.05, 7 with 0.06; delta 0.001, 0.01, 0.1.
+    Evidence: with 3 and 0.03, beta2 = 20 comes to 14 % of ESRGAN's loss, and beta2 = 5 balances Canny's 1.5 on footage
+    of low contrast.
+
+    Open (per_channel): eq. 3 has an index for the channel. Alternatives: `false`. Evidence: eq. 3; the share changes by
+    less than 0.2 points.
     """
     if image.dtype != np.uint8:
         raise ValueError(f"local_variance takes a uint8 image, got {image.dtype}")

@@ -31,8 +31,12 @@ class Protocol:
 
     spaces: tuple[str, ...] = SPACES
     borders: tuple[int, ...] = (4, 8)
+    ssim: str = "gaussian"
+    """Window of SSIM, "gaussian" or "uniform"."""
     lpips: str | None = "alex"
-    """Network of LPIPS; None leaves LPIPS out."""
+    """Network of LPIPS, "alex" or "vgg"; None leaves LPIPS out."""
+    lpips_version: str = "0.1"
+    """Of LPIPS's linear layers, "0.1" or "0.0"."""
 
 
 def evaluate(
@@ -52,8 +56,8 @@ def evaluate(
 
     sr: file with sr/<item>; data: file with hr/<item>; out: CSV with the columns COLUMNS, whole or not at all. method,
     model, extractor, seed and dataset go into every row; bicubic has neither extractor nor seed. lpips_weights: the
-    asset alexnet.ckpt, see `Lpips`; threads: of the CPU. Frames count from 0; values have
-    6 decimals; LPIPS has space rgb and border 0.
+    asset of the LPIPS network, see `Lpips`; threads: of the CPU. Frames count from 0; values have 6 decimals; LPIPS has
+    space rgb and border 0.
     Raises UserError naming the item that one file lacks, whose shape differs, or whose frames are too small.
     """
     cv2.setNumThreads(threads)
@@ -61,7 +65,7 @@ def evaluate(
     with h5_reader(sr) as produced, h5_reader(data) as truth, atomic_path(out) as temporary:
         pairs = _pairs(produced, truth, sr, data)
         total = sum(len(hr) for _, _, hr in pairs)
-        lpips = _lpips(protocol.lpips, lpips_weights, threads) if protocol.lpips else None
+        lpips = _lpips(protocol.lpips, protocol.lpips_version, lpips_weights, threads) if protocol.lpips else None
         with open(temporary, "w", newline="", encoding="utf-8") as f:
             table = csv.writer(f, lineterminator="\n")
             table.writerow(COLUMNS)
@@ -96,11 +100,11 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path) -> None:
             table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
 
 
-def _lpips(net: str, weights: Path | None, threads: int) -> Lpips:
+def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
     import torch
 
     torch.set_num_threads(threads)
-    return Lpips(weights, net, "cuda" if torch.cuda.is_available() else "cpu")
+    return Lpips(weights, net, "cuda" if torch.cuda.is_available() else "cpu", version)
 
 
 def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, Any, Any]]:
@@ -122,7 +126,7 @@ def _measure(
     sr: np.ndarray, hr: np.ndarray, protocol: Protocol, lpips: Lpips | None
 ) -> Iterator[tuple[str, str, int, float]]:
     """(metric, space, border, value) of one frame."""
-    yield from scores(sr, hr, protocol.spaces, protocol.borders)
+    yield from scores(sr, hr, protocol.spaces, protocol.borders, protocol.ssim)
     if lpips:
         yield "lpips", "rgb", 0, lpips(sr, hr)
 

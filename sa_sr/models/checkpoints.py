@@ -23,6 +23,8 @@ State = dict[str, Tensor]
 TORCH = (b"PK\x03\x04", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19")  # zip, and the format before torch 1.6
 WRAPPERS = ("params_ema", "params-ema", "params", "state_dict")  # where trainers put the weights; averaged ones first
 
+GENERATOR = "generator."
+
 # ESRGAN's key names of 2018 and of its public weights, to those of BasicSR >= 1.0
 RRDB_NAMES = [
     (re.compile(pattern), name)
@@ -99,7 +101,9 @@ def _torch_state(path: str | Path) -> State:
             content = content[wrapper]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise UserError(f"{path}: holds no plain state dict, nor one under {', '.join(WRAPPERS)}")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    if inner := {key: value for key, value in content.items() if key.startswith(GENERATOR)}:
+        content = inner  # mmagic's files hold the whole training model
+    return {key.removeprefix("module.").removeprefix(GENERATOR): value for key, value in content.items()}
 
 
 def rename_rrdb(state: Mapping[str, Tensor]) -> State:

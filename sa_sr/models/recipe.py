@@ -1,11 +1,11 @@
-"""What makes a model of this paper: the pieces that it hands to the one trainer."""
+"""What a model is made of: the pieces in which ESRGAN and VSRResFeatGAN differ, beside their losses' settings."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
 
-from sa_sr.losses import Adversarial, Distance
+from sa_sr.losses import Distance
 
 
 @dataclass(frozen=True)
@@ -13,14 +13,11 @@ class Recipe:
     """A model that can be trained, evaluated and put into the tables by its name.
 
     window: frames that the generator sees, 1 LR frame or an odd number of bicubic frames; generator: sizes -> network
-    with its initial weights; discriminator: sizes and HR patch side -> network; pixel: distance of the pixel loss;
-    feature: distance of the perceptual loss; pretrain: distance of the PSNR-oriented stage; adversarial: the GAN loss.
+    with its initial weights; discriminator: sizes and HR patch side -> network; pretrain: distance of the PSNR-oriented
+    stage.
     """
 
     window: int
     generator: Callable[..., nn.Module]
     discriminator: Callable[..., nn.Module]
-    pixel: Distance
-    feature: Distance
     pretrain: Distance
-    adversarial: Adversarial

@@ -1,6 +1,6 @@
 """VSRResFeatGAN (Lucas et al. 2019) and SA-VSRResFeatGAN: video super-resolution, III-D2 of the paper."""
 
-from sa_sr.losses import charbonnier, squared_error, standard
+from sa_sr.losses import squared_error
 from sa_sr.models.discriminators import VSRDiscriminator
 from sa_sr.models.recipe import Recipe
 from sa_sr.models.vsrresnet import VSRResNet
@@ -17,8 +17,5 @@ vsrresfeatgan = Recipe(
     window=5,
     generator=generator,
     discriminator=VSRDiscriminator,
-    pixel=charbonnier,
-    feature=charbonnier,
     pretrain=squared_error,
-    adversarial=standard,
 )

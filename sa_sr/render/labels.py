@@ -32,6 +32,8 @@ METRICS = {
 """The columns of every table, in the paper's order and precision."""
 
 SPACES = {"rgb": "RGB", "y": "Y (luma)"}
+SSIM_WINDOWS = {"gaussian": "11 × 11 Gaussian window, σ = 1.5", "uniform": "7 × 7 uniform window, sample covariance"}
+LPIPS_NETS = {"alex": "AlexNet", "vgg": "VGG16"}
 
 
 def label(model: str, extractor: str = BASELINE) -> str:

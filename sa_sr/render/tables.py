@@ -1,8 +1,9 @@
-"""Stage `table`: one of the paper's Tables I-IV with our numbers, as CSV, Markdown and LaTeX.
+"""Stage `table`: one of the paper's Tables I-IV with our numbers, as CSV, Markdown, LaTeX and HTML.
 
 The CSV is complete and tidy: every metric, space, border and subset that was measured, one value per row. The
-other two print one choice of them in the paper's layout: bicubic, the baseline, then one row per extractor; PSNR,
-SSIM, LPIPS, what the spatially adaptive loss changes, and the published value beside.
+others print one choice of them in the paper's layout: bicubic, the baseline, then one row per extractor; PSNR, SSIM,
+LPIPS, what the spatially adaptive loss changes, the published value beside and, on the paper's data, the difference to
+it. How it was measured stands above the cells, what explains them below.
 """
 
 import csv
@@ -17,17 +18,16 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from sa_sr.config.results import LpipsChoice
 from sa_sr.errors import UserError
-from sa_sr.render.labels import BASELINE, BICUBIC, METRICS, SPACES, Metric, label
+from sa_sr.render.labels import BASELINE, BICUBIC, LPIPS_NETS, METRICS, SPACES, SSIM_WINDOWS, Metric, label
+from sa_sr.render.page import page
 from sa_sr.render.published import PUBLISHED, SOURCE, PublishedTable
 from sa_sr.storage import atomic_path, write_text
 
-SSIM, LPIPS = "11 × 11 Gaussian window, σ = 1.5", "AlexNet, v0.1"
-"""How sa_sr.evaluation.metrics measures."""
-
 
 class TableSpec(BaseModel):
-    """What one table shows, and the facts of the protocol that its caption states."""
+    """What one table shows, and the facts of the protocol that its header states."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -46,8 +46,14 @@ class TableSpec(BaseModel):
     """Pixels cut off at each side before the printed PSNR and SSIM."""
     subset: Literal["all", "interior"] = "all"
     """`interior`: without the first and last two frames of each clip."""
+    ssim: Literal["gaussian", "uniform"] = "gaussian"
+    """Window of SSIM."""
+    lpips: LpipsChoice = LpipsChoice()
+    """Network and version of LPIPS."""
     published: str | None = None
     """The paper's table to print beside ours."""
+    same_data: bool = False
+    """Whether the paper measured the same data set: then the difference to it is printed too."""
     kind: Literal["images", "clips"] = "clips"
     """What the data set holds."""
 
@@ -87,8 +93,9 @@ class Entry:
     """One row of the CSV: a quantity of one method, and what the paper has for it.
 
     `extractor` is "bicubic" for bicubic, which has none. `value` is the mean over seeds and `std` the sample standard
-    deviation, None for one seed; `n` counts images or clips; `difference` is to the baseline `none`; `best` marks
-    the leader of the trained methods at printed precision; `printed` the cells of the Markdown and LaTeX table.
+    deviation, None for one seed; `n` counts images or clips; `difference` is to the baseline `none`,
+    `difference_to_published` to the paper's value, on whatever data that was; `best` marks the leader of the trained
+    methods at printed precision; `printed` the cells of the printed tables.
     """
 
     table: str
@@ -109,6 +116,7 @@ class Entry:
     best: bool
     printed: bool
     published: float | None
+    difference_to_published: float | None
     published_difference: float | None
     published_dataset: str | None
 
@@ -121,12 +129,12 @@ def table(means: Path, csv: Path, md: Path, tex: Path, spec: TableSpec, html: Pa
     """
     entries = summarise(means, spec)
     printed = {(e.extractor, e.metric): e for e in entries if e.printed}
-    groups = _groups(printed, spec)
+    protocol, groups = _protocol(printed, spec), _groups(printed, spec)
     _write_csv(csv, entries)
-    write_text(md, _markdown(groups, spec, _notes(printed, spec, mark="† ")))
-    write_text(tex, _latex(groups, spec, _notes(printed, spec)))
+    write_text(md, _markdown(groups, spec, protocol))
+    write_text(tex, _latex(groups, spec, protocol))
     if html is not None:
-        write_text(html, _html(groups, spec, _notes(printed, spec)))
+        write_text(html, _html(groups, spec, protocol))
 
 
 def summarise(means: Path, spec: TableSpec) -> list[Entry]:
@@ -166,6 +174,7 @@ def summarise(means: Path, spec: TableSpec) -> list[Entry]:
                     best=extractor in leaders[quantity],
                     printed=spec.prints(quantity),
                     published=published,
+                    difference_to_published=None if published is None else value - published,
                     published_difference=_difference(extractor, published, published_base),
                     published_dataset=spec.paper.dataset if spec.paper and published is not None else None,
                 )
@@ -254,16 +263,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbouring columns under one heading: names, the mark that stands for the heading, cells by row."""
+    """Neighbouring columns under one heading: names, cells by row, and what explains them below the table."""
 
     heading: str
     columns: list[str]
-    mark: str
     rows: list[list[Cell]]
+    remark: str = ""
 
 
 def _groups(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> list[Group]:
-    """Measured values, differences to the baseline, and the paper's values: three columns each."""
+    """Measured values, differences to the baseline, the paper's values, differences to these: three columns each."""
 
     def cells(draw: Callable[[Entry, int], Cell]) -> list[list[Cell]]:
         return [
@@ -276,25 +285,36 @@ def _groups(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> list[Grou
         return Cell(f"{entry.value:.{decimals}f}", spread, entry.best)
 
     def difference(entry: Entry, decimals: int) -> Cell:
-        return Cell("" if entry.difference is None else _signed(entry.difference, decimals))
+        return Cell(_signed(entry.difference, decimals))
 
     def published(entry: Entry, decimals: int) -> Cell:
         return Cell("" if entry.published is None else f"{entry.published:.{decimals}f}")
 
-    names = [metric.label for metric in METRICS.values()]
-    arrows = [f"{metric.label} {metric.arrow}" for metric in METRICS.values()]
-    groups = [Group("Measured", arrows, "", cells(measured))]
+    def difference_to_published(entry: Entry, decimals: int) -> Cell:
+        return Cell(_signed(entry.difference_to_published, decimals))
+
+    def names(pattern: str) -> list[str]:
+        return [pattern.format(metric.label, metric.arrow) for metric in METRICS.values()]
+
+    bold = "Bold: best of the trained methods." if any(entry.best for entry in printed.values()) else ""
+    groups = [Group("Measured", names("{} {}"), cells(measured), bold)]
     if any(entry.difference is not None for entry in printed.values()):
-        groups.append(
-            Group(f"Difference to {label(spec.model)}", [f"Δ{name}" for name in names], "", cells(difference))
-        )
-    if spec.paper is not None:
-        groups.append(Group(f"Paper, {spec.paper.dataset}", names, "†", cells(published)))
+        heading = f"Difference to {label(spec.model)}"
+        groups.append(Group(heading, names("Δ{}"), cells(difference), f"Δ: difference to {label(spec.model)}."))
+    if (paper := spec.paper) is not None:
+        caution = "" if spec.same_data else "; not the data measured here, so compare the differences, not the values"
+        source = f"† Paper: Table {paper.number} of {SOURCE}, on {paper.dataset}, protocol not given{caution}."
+        groups.append(Group(f"Paper, {paper.dataset}", names("{}†"), cells(published), source))
+        if spec.same_data:
+            heading = "Ours less the paper's"
+            groups.append(Group(heading, names("Δ{}†"), cells(difference_to_published), "Δ†: ours less the paper's."))
     return groups
 
 
-def _signed(value: float, decimals: int) -> str:
-    """ "+0.12", "−0.0004" with a true minus sign, "0.00" without one."""
+def _signed(value: float | None, decimals: int) -> str:
+    """ "+0.12", "−0.0004" with a true minus sign, "0.00" without one; nothing for None."""
+    if value is None:
+        return ""
     text = f"{value:+.{decimals}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 
@@ -308,48 +328,44 @@ def _heading(spec: TableSpec) -> str:
     return f"Table {PUBLISHED[spec.published].number}. {_title(spec)}" if spec.published in PUBLISHED else _title(spec)
 
 
-def _notes(printed: dict[tuple[str, str], Entry], spec: TableSpec, mark: str = "") -> str:
-    """What was measured, how, and what stands beside it."""
+def _protocol(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> str:
+    """How the printed values were measured, on which frames, and over what they were averaged."""
     whole = "frames" if spec.kind == "clips" else "images"
-    notes = [
-        f"PSNR (dB) and SSIM ({SSIM}) on {SPACES[spec.space]}, {spec.border} pixels cut off at each border; LPIPS "
-        f"({LPIPS}) on RGB, whole {whole}.",
-        _averaging(printed, spec),
-    ]
-    if any(entry.best for entry in printed.values()):
-        notes.append("Bold: best of the trained methods.")
-    if spec.paper is not None:
-        paper = f"{mark}Paper: Table {spec.paper.number} of {SOURCE}, on {spec.paper.dataset}, protocol not given"
-        if spec.paper.dataset.lower() != spec.dataset.lower():
-            paper += "; not the data measured here, so compare the differences rather than the values"
-        notes.append(paper + ".")
-    return " ".join(notes)
+    metrics = (
+        f"PSNR (dB) and SSIM ({SSIM_WINDOWS[spec.ssim]}) on {SPACES[spec.space]}, {spec.border} pixels cut off at each "
+        f"border; LPIPS ({LPIPS_NETS[spec.lpips.net]}, v{spec.lpips.version}) on RGB, whole {whole}."
+    )
+    counts = {entry.seeds for entry in printed.values() if entry.extractor != BICUBIC}
+    seeds = "one training seed"
+    if max(counts) > 1:
+        number = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
+        seeds = f"mean ± standard deviation over {number} training seeds"
+    return f"{metrics} {_averaging(printed[BICUBIC, 'psnr'].n, spec)}; {seeds}."
 
 
-def _averaging(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> str:
-    n = printed[BICUBIC, "psnr"].n
+def _averaging(n: int, spec: TableSpec) -> str:
+    """Which frames count and over what their values are averaged; `n` clips or images."""
     if spec.kind == "images":
-        parts = [f"Mean over {n} images" if n > 1 else "One image"]
-    else:
-        parts = [
-            (f"Mean over the frames of each clip, then over {n} clips" if n > 1 else "Mean over the frames of one clip")
-        ]
-        if spec.subset == "interior":
-            parts.append("the first and last two frames of a clip are left out")
-    seeds = sorted({entry.seeds for entry in printed.values() if entry.extractor != BICUBIC})
-    if seeds[-1] > 1:
-        count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-        parts.append(f"mean ± standard deviation over {count} training seeds")
-    return "; ".join(parts) + "."
+        return f"Mean over {n} images" if n > 1 else "One image"
+    if n == 1:
+        left_out = " without the first and last two" if spec.subset == "interior" else ""
+        return f"All frames of one clip{left_out}, mean over them"
+    left_out = " without the first and last two of each" if spec.subset == "interior" else ""
+    return f"All frames of {n} clips{left_out}, mean over the frames of each clip, then over the clips"
 
 
-def _markdown(groups: list[Group], spec: TableSpec, notes: str) -> str:
+def _remarks(groups: list[Group]) -> str:
+    """What explains the cells."""
+    return " ".join(group.remark for group in groups if group.remark)
+
+
+def _markdown(groups: list[Group], spec: TableSpec, protocol: str) -> str:
     """A pipe table whose source is aligned too, so that it reads well in a terminal."""
 
     def text(cell: Cell) -> str:
         return (f"**{cell.number}**" if cell.bold else cell.number) + cell.spread
 
-    grid = [["Method", *(column + group.mark for group in groups for column in group.columns)]]
+    grid = [["Method", *(column for group in groups for column in group.columns)]]
     for i, extractor in enumerate(spec.rows):
         grid.append([_method(spec, extractor), *(text(cell) for group in groups for cell in group.rows[i])])
     first, *others = [max(map(len, column)) for column in zip(*grid, strict=True)]
@@ -357,39 +373,14 @@ def _markdown(groups: list[Group], spec: TableSpec, notes: str) -> str:
     for method, *numbers in grid:
         lines.append(f"| {' | '.join([method.ljust(first), *map(str.rjust, numbers, others)])} |")
     lines.insert(1, "|".join(["", f":{'-' * (first + 1)}", *(f"{'-' * (width + 1)}:" for width in others), ""]))
-    note = textwrap.fill(notes, width=min(120, len(lines[0])), break_on_hyphens=False)
-    return "\n".join([f"### {_heading(spec)}", "", *lines, "", note, ""])
+    above, below = (
+        textwrap.fill(text, width=min(120, len(lines[0])), break_on_hyphens=False)
+        for text in (protocol, _remarks(groups))
+    )
+    return "\n\n".join(filter(None, [f"### {_heading(spec)}", above, "\n".join(lines), below])) + "\n"
 
 
-HTML = """<!doctype html>
-<meta charset="utf-8">
-<title>{name}</title>
-<style>
-  body {{ margin: 1.5em; font: 15px/1.45 Georgia, "Times New Roman", serif; color: #1a1a1a; background: white }}
-  table {{ border-collapse: collapse; border: solid #1a1a1a; border-width: 1.5px 0 }}
-  caption, p {{ text-align: left; max-width: 52em }}
-  caption {{ font-weight: bold; padding-bottom: .6em }}
-  th, td {{ padding: .15em .7em; text-align: right; font-weight: normal }}
-  td {{ white-space: nowrap; font-variant-numeric: tabular-nums }}
-  th:first-child, td:first-child {{ text-align: left }}
-  thead tr:last-child > * {{ border-bottom: 1px solid #1a1a1a }}
-  th[colspan] {{ text-align: center; border-bottom: 1px solid #c8c8c8 }}
-  p {{ color: #6b6b6b; font-size: 13px }}
-</style>
-<table>
-<caption>{title}</caption>
-<thead>
-{head}
-</thead>
-<tbody>
-{body}
-</tbody>
-</table>
-<p>{notes}</p>
-"""
-
-
-def _html(groups: list[Group], spec: TableSpec, notes: str) -> str:
+def _html(groups: list[Group], spec: TableSpec, protocol: str) -> str:
     """A page of its own, for a browser and for the report."""
 
     def cells(texts: Iterable[str], tag: str = "td") -> str:
@@ -404,13 +395,10 @@ def _html(groups: list[Group], spec: TableSpec, notes: str) -> str:
         cells([escape_html(_method(spec, extractor)), *(text(cell) for group in groups for cell in group.rows[i])])
         for i, extractor in enumerate(spec.rows)
     ]
-    return HTML.format(
-        name=spec.name,
-        title=escape_html(_heading(spec)),
-        head=f"<tr><td></td>{headings}</tr>\n{cells(names, 'th')}",
-        body="\n".join(body),
-        notes=escape_html(notes),
-    )
+    head = f"<tr><td></td>{headings}</tr>\n{cells(names, 'th')}"
+    rows = "\n".join(body)
+    drawn = f"<table>\n<thead>\n{head}\n</thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    return page(spec.name, _heading(spec), protocol, drawn, _remarks(groups))
 
 
 LATEX = {
@@ -439,12 +427,13 @@ def escape(text: str) -> str:
     return "".join(LATEX.get(character, character) for character in text)
 
 
-def _latex(groups: list[Group], spec: TableSpec, notes: str) -> str:
+def _latex(groups: list[Group], spec: TableSpec, protocol: str) -> str:
     r"""A `table*` float with booktabs rules; the document needs \usepackage{booktabs} and nothing else."""
 
     def text(cell: Cell) -> str:
         number = escape(cell.number)
-        return (rf"\textbf{{{number}}}" if cell.bold else number) + escape(cell.spread)
+        spread = rf" {{\tiny{escape(cell.spread)}}}" if cell.spread else ""
+        return (rf"\textbf{{{number}}}" if cell.bold else number) + spread
 
     def line(*cells: str) -> str:
         return f"    {' & '.join(cells)} \\\\"
@@ -459,13 +448,16 @@ def _latex(groups: list[Group], spec: TableSpec, notes: str) -> str:
         line(escape(_method(spec, extractor)), *(text(cell) for group in groups for cell in group.rows[i]))
         for i, extractor in enumerate(spec.rows)
     ]
+    remarks = _remarks(groups)
+    # ten columns fit a page 516 pt wide in \footnotesize, thirteen do not
+    size = r"\footnotesize" if first <= 11 else r"\scriptsize"
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}[t]",
         r"  \centering",
-        rf"  \caption{{{escape(_title(spec))}. {escape(notes)}}}",
+        rf"  \caption{{{escape(_title(spec))}. {escape(protocol)}}}",
         rf"  \label{{tab:{spec.name}}}",
-        r"  \footnotesize \setlength{\tabcolsep}{3pt}",  # ten columns in the width of a page
+        rf"  {size} \setlength{{\tabcolsep}}{{3pt}}",
         rf"  \begin{{tabular}}{{@{{}}l{'r' * (first - 2)}@{{}}}}",
         r"    \toprule",
         line("", *headings),
@@ -477,6 +469,7 @@ def _latex(groups: list[Group], spec: TableSpec, notes: str) -> str:
         *rows[1:],
         r"    \bottomrule",
         r"  \end{tabular}",
+        *([rf"  \par\smallskip \parbox{{\linewidth}}{{{escape(remarks)}}}"] if remarks else []),
         r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"

@@ -1,96 +1,122 @@
 """One step of each training stage: what the paper's equations do to a batch.
 
 A batch is (lq, hr, weight), floats in [0, 1]: lq (N, 3, h, w) or (N, 5, 3, H, W), hr (N, 3, H, W), weight (N, C, H, W).
-A stage offers `step(batch)`, which updates the networks and returns the loss terms, and `loss(batch)`, the generator's
-loss alone, for validation. Terms have the names of history.csv's columns.
+A stage offers `step(batch)`, which updates the networks and returns the loss terms, and `loss(sr, batch)`, the
+generator's loss alone, for validation. Terms have the names of history.csv's columns.
 """
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sa_sr.config import Optimise, TrainSpec
 from sa_sr.errors import UserError
-from sa_sr.losses import SpatiallyAdaptiveLoss, perceptual
-from sa_sr.models.recipe import Recipe
+from sa_sr.losses import ADVERSARIAL, REDUCTIONS, Distance, SpatiallyAdaptiveLoss, distance, perceptual
 
 Batch = tuple[Tensor, Tensor, Tensor]
+Terms = dict[str, Tensor]
 
 
-class PixelStage:
+class Stage:
+    """A generator, its optimiser, and what of them has to survive a stop (`parts`)."""
+
+    def __init__(self, fabric: Fabric, generator: nn.Module, plan: Optimise):
+        self.fabric = fabric
+        self.generator, self.optimiser = fabric.setup(generator, adam(generator, plan))
+        self.parts: dict[str, Any] = {"generator": self.generator, "optimiser": self.optimiser}
+        self.optimisers = [self.optimiser]
+        self.average = None
+        if plan.ema:
+            self.average = AveragedModel(self.generator.module, multi_avg_fn=get_ema_multi_avg_fn(plan.ema))
+            self.parts["average"] = self.average
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network which is validated and saved: the generator or its moving average."""
+        return self.generator if self.average is None else self.average.module
+
+    def descend_generator(self, loss: Tensor) -> None:
+        descend(self.fabric, self.optimiser, loss)
+        if self.average is not None:
+            self.average.update_parameters(self.generator.module)
+
+
+class PixelStage(Stage):
     """PSNR-oriented pretraining: the plain mean distance of the pixels."""
 
-    def __init__(self, fabric: Fabric, recipe: Recipe, generator: nn.Module, plan: Optimise):
-        self.fabric, self.distance = fabric, recipe.pretrain
-        self.generator, self.optimiser = fabric.setup(generator, adam(generator, plan))
-        self.parts = {"generator": self.generator, "optimiser": self.optimiser}
-        self.optimisers = [self.optimiser]
+    def __init__(self, fabric: Fabric, generator: nn.Module, plan: Optimise, pixel: Distance):
+        super().__init__(fabric, generator, plan)
+        self.distance = pixel
 
     def step(self, batch: Batch) -> dict[str, float]:
-        loss, terms, _ = self.loss(batch)
+        loss, terms = self.loss(self.generator(batch[0]), batch)
         numbers = finite(terms)
-        descend(self.fabric, self.optimiser, loss)
+        self.descend_generator(loss)
         return numbers
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        lq, hr, _ = batch
-        sr = self.generator(lq)
-        loss = self.distance(sr, hr).mean()
-        return loss, {"l_g_total": loss}, sr
+    def loss(self, sr: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
+        loss = self.distance(sr, batch[1]).mean()
+        return loss, {"l_g_total": loss}
 
 
-class GanStage:
+class GanStage(Stage):
     """The GAN training of both models: eq. 16-19 for ESRGAN, eq. 20-23 for VSRResFeatGAN."""
 
     def __init__(
         self,
         fabric: Fabric,
-        recipe: Recipe,
         spec: TrainSpec,
         generator: nn.Module,
         discriminator: nn.Module,
         features: Callable[[Tensor], Tensor],
     ):
-        self.fabric, self.recipe, self.spec, self.features = fabric, recipe, spec, features
-        self.generator, self.optimiser_g = fabric.setup(generator, adam(generator, spec.optimise))
+        super().__init__(fabric, generator, spec.optimise)
         self.discriminator, self.optimiser_d = fabric.setup(discriminator, adam(discriminator, spec.optimise))
-        self.pixel = SpatiallyAdaptiveLoss(recipe.pixel, spec.beta1, spec.beta2)
-        self.parts = {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "optimiser_g": self.optimiser_g,
-            "optimiser_d": self.optimiser_d,
-        }
-        self.optimisers = [self.optimiser_g, self.optimiser_d]
+        self.parts |= {"discriminator": self.discriminator, "optimiser_d": self.optimiser_d}
+        self.optimisers.append(self.optimiser_d)
+
+        self.terms, self.features = spec.terms, features
+        self.adversarial, self.reduction = ADVERSARIAL[spec.terms.gan_type], REDUCTIONS[spec.terms.reduction]
+        self.feature_distance = distance(spec.terms.feature, spec.terms.epsilon)
+        pixel, beta2 = distance(spec.terms.pixel, spec.terms.epsilon), float(spec.beta2)
+        self.pixel = SpatiallyAdaptiveLoss(pixel, spec.terms.beta1, beta2, reduction=self.reduction)
 
     def step(self, batch: Batch) -> dict[str, float]:
-        adversarial, (_, hr, _) = self.recipe.adversarial, batch
+        sr, numbers = self.generator(batch[0]), {}
+        turns = {"generator": self.turn_of_generator, "discriminator": self.turn_of_discriminator}
+        for player in self.terms.order:
+            numbers |= turns[player](sr, batch)
+        return numbers
 
+    def turn_of_generator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
         self.discriminator.requires_grad_(False)
-        loss, terms, sr = self.loss(batch)
+        loss, terms = self.loss(sr, batch)
         numbers = finite(terms)
-        descend(self.fabric, self.optimiser_g, loss)
-
+        self.descend_generator(loss)
         self.discriminator.requires_grad_(True)
-        real, fake = self.discriminator(hr), self.discriminator(sr.detach())
-        loss = adversarial.discriminator(fake, real)
-        numbers |= finite({"l_d": loss, "d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()})
+        return numbers
+
+    def turn_of_discriminator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
+        real, fake = self.discriminator(batch[1]), self.discriminator(sr.detach())
+        loss = self.adversarial.discriminator(fake, real)
+        numbers = finite({"l_d": loss, "d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()})
         descend(self.fabric, self.optimiser_d, loss)
         return numbers
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def loss(self, sr: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
         """Eq. 16 = 18 and 20 = 22: the baseline is the case W = 0."""
-        spec, recipe, (lq, hr, weight) = self.spec, self.recipe, batch
-        sr = self.generator(lq)
+        _, hr, weight = batch
         l_pix, l_sa = self.pixel.parts(sr, hr, weight)
-        l_percep = spec.percep * perceptual(self.features, sr, hr, recipe.feature)
-        real = self.discriminator(hr).detach() if recipe.adversarial.relative else None
-        l_gan = spec.gan * recipe.adversarial.generator(self.discriminator(sr), real)
+        l_percep = self.terms.percep * perceptual(self.features, sr, hr, self.feature_distance, self.reduction)
+        real = self.discriminator(hr).detach() if self.adversarial.relative else None
+        l_gan = self.terms.gan * self.adversarial.generator(self.discriminator(sr), real)
         loss = l_gan + l_percep + l_pix + l_sa
-        terms = {
+        return loss, {
             "l_g_total": loss,
             "l_g_pix": l_pix,
             "l_g_sa": l_sa,
@@ -98,11 +124,10 @@ class GanStage:
             "l_g_gan": l_gan,
             "sa_share": l_sa / loss,
         }
-        return loss, terms, sr
 
 
 def adam(network: nn.Module, plan: Optimise) -> torch.optim.Adam:
-    return torch.optim.Adam(network.parameters(), lr=plan.lr, betas=plan.betas)
+    return torch.optim.Adam(network.parameters(), lr=plan.lr, betas=plan.betas, weight_decay=plan.weight_decay)
 
 
 def descend(fabric: Fabric, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -111,7 +136,7 @@ def descend(fabric: Fabric, optimiser: torch.optim.Optimizer, loss: Tensor) -> N
     optimiser.step()
 
 
-def finite(terms: dict[str, Tensor]) -> dict[str, float]:
+def finite(terms: Terms) -> dict[str, float]:
     """The terms as numbers, with one wait for the device; UserError names one that is not finite, before any update."""
     values = torch.stack([t.detach().float() for t in terms.values()]).tolist()
     for name, value in zip(terms, values, strict=True):

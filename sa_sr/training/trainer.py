@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
 from sa_sr.config import Optimise, PretrainSpec, TrainSpec
-from sa_sr.data.patches import Patches
+from sa_sr.data.patches import EdgeMaps, Part, Patches
+from sa_sr.edges import extract
 from sa_sr.models import checkpoints
 from sa_sr.models.recipe import Recipe
 from sa_sr.models.vgg import VGG19Features, load_vgg19
@@ -34,15 +36,15 @@ log = logging.getLogger("sa_sr")
 class Files:
     """What a training reads and writes.
 
-    data, weights: data file and edge maps to train on; val_data, val_weights: those to validate on; init: initial
-    weights of the generator or None; features: VGG19 weights, None in pretraining; state: folder of the training state;
-    model, history, validations: the results.
+    data, weights: data file and edge maps to train on; val_data, val_weights: those to validate on; the maps are None
+    where they are made from the patches (`edge_scope: crop`); init: initial weights of the generator or None; features:
+    VGG19 weights, None in pretraining; state: folder of the training state; model, history, validations: the results.
     """
 
     data: Path
-    weights: Path
+    weights: Path | None
     val_data: Path
-    val_weights: Path
+    val_weights: Path | None
     init: Path | None
     features: Path | None
     state: Path
@@ -55,26 +57,30 @@ def pretrain(spec: PretrainSpec, files: Files, threads: int) -> None:
     """Train a generator by its pixel distance alone, from `files.init` or from its own initial weights."""
     fabric, recipe = launch(spec, threads), find("models", spec.model)
     generator = initial_generator(recipe, spec, files.init)
-    fit(fabric, spec, recipe, PixelStage(fabric, recipe, generator, spec.optimise), files, threads)
+    fit(fabric, spec, recipe, PixelStage(fabric, generator, spec.optimise, recipe.pretrain), files, threads)
 
 
 def train(spec: TrainSpec, files: Files, threads: int) -> None:
     """Train one run as a GAN, from the pretrained generator."""
     assert files.features is not None
     fabric, recipe = launch(spec, threads), find("models", spec.model)
-    generator = initial_generator(recipe, spec, files.init)
+    fit(fabric, spec, recipe, gan_stage(fabric, spec, recipe, files.init, files.features), files, threads)
+
+
+def gan_stage(fabric: Fabric, spec: TrainSpec, recipe: Recipe, init: Path | None, features: Path) -> GanStage:
+    """The two networks of a run before their first step, and the features of its perceptual loss."""
+    generator = initial_generator(recipe, spec, init)
     discriminator = recipe.discriminator(**spec.discriminator, patch=spec.patch)
-    vgg = VGG19Features(load_vgg19(files.features), spec.layer, spec.feature_scale)
-    stage = GanStage(fabric, recipe, spec, generator, discriminator, fabric.setup_module(vgg))
-    fit(fabric, spec, recipe, stage, files, threads)
+    vgg = VGG19Features(load_vgg19(features), spec.layer, spec.feature_scale)
+    return GanStage(fabric, spec, generator, discriminator, fabric.setup_module(vgg))
 
 
 def fit(
     fabric: Fabric, spec: PretrainSpec, recipe: Recipe, stage: PixelStage | GanStage, files: Files, threads: int
 ) -> None:
-    """Train to the last step, keep the weights of the smallest validation loss, and write the results."""
+    """Train to the last step, keep the weights that the validation chooses, and write the results."""
     plan, history = spec.optimise, History(spec.optimise.steps)
-    done, best = 0, {"loss": math.inf, "step": 0, "weights": weights_of(stage)}
+    done, best = 0, {"score": -math.inf, "step": 0, "weights": weights_of(stage)}
     with StateFolder(files.state, fingerprint(spec, files)) as folder:
         if saved := folder.load():
             done, best = saved["step"], saved["best"]
@@ -94,8 +100,9 @@ def fit(
             if step % plan.val_every == 0 or step == plan.steps:
                 loss, psnr = validate(stage, validation)
                 history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})
-                if loss < best["loss"]:
-                    best = {"loss": loss, "step": step, "weights": weights_of(stage)}
+                score = {"val_loss": -loss, "val_psnr": psnr, "last": step}[plan.select]
+                if score > best["score"]:
+                    best = {"score": score, "step": step, "weights": weights_of(stage)}
                 now = time.monotonic()
             if folder.due() or step == plan.steps:
                 parts = {name: part.state_dict() for name, part in stage.parts.items()}
@@ -139,13 +146,29 @@ def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> 
     return generator
 
 
+def modules(spec: PretrainSpec) -> list[str]:
+    """Modules which a training finds by name, and this one: the roots of its code fingerprint."""
+    found = ["sa_sr.training.trainer", module_name("models", spec.model)]
+    if isinstance(spec, TrainSpec) and spec.terms.edge_scope == "crop":
+        found.append(module_name("edges", spec.extractor))
+    return found
+
+
 def fingerprint(spec: PretrainSpec, files: Files) -> str:
     """A text that is equal for two trainings only if they must end in the same weights."""
     read = [files.data, files.weights, files.val_data, files.val_weights, files.init, files.features]
     parts: dict[str, Any] = {"spec": spec.canonical(), "torch": torch.__version__}
-    parts["code"] = code("sa_sr.training.trainer", module_name("models", spec.model))
+    parts["code"] = code(*modules(spec))
     parts["files"] = [digest(path) if path else None for path in read]
     return json.dumps(parts, sort_keys=True)
+
+
+def edge_maps(spec: PretrainSpec, stored: Path | None) -> EdgeMaps:
+    """Where the weights of a patch come from."""
+    if isinstance(spec, TrainSpec) and spec.terms.edge_scope == "crop":
+        return partial(extract, extractor=spec.extractor, **spec.extractor_params)
+    assert stored is not None
+    return stored
 
 
 def training_batches(
@@ -153,7 +176,9 @@ def training_batches(
 ) -> Iterator[Batch]:
     """Batches done+1, done+2, ... of the reproducible sequence of patches."""
     batch, steps = spec.optimise.batch, spec.optimise.steps
-    patches = Patches(files.data, files.weights, spec.patch, recipe.window, spec.seed, steps * batch)
+    part = Part(spec.val_share, validation=False)
+    weights = edge_maps(spec, files.weights)
+    patches = Patches(files.data, weights, spec.patch, recipe.window, spec.seed, steps * batch, part=part)
     workers = threads if fabric.device.type == "cuda" else 0
     sampler = range(done * batch, steps * batch)
     loader = DataLoader(
@@ -164,8 +189,9 @@ def training_batches(
 
 def validation_batches(fabric: Fabric, spec: PretrainSpec, recipe: Recipe, files: Files) -> list[Batch]:
     """The same patches at every validation, of every variant and seed."""
-    plan = spec.optimise
-    patches = Patches(files.val_data, files.val_weights, spec.patch, recipe.window, 0, plan.val_patches, augment=False)
+    plan, part = spec.optimise, Part(spec.val_share, validation=True)
+    weights = edge_maps(spec, files.val_weights)
+    patches = Patches(files.val_data, weights, spec.patch, recipe.window, 0, plan.val_patches, augment=False, part=part)
     return [to_device(fabric, found) for found in DataLoader(patches, plan.batch)]
 
 
@@ -183,7 +209,8 @@ def validate(stage: PixelStage | GanStage, batches: list[Batch]) -> tuple[float,
         network.eval()
     loss = error = count = 0.0
     for batch in batches:
-        value, _, sr = stage.loss(batch)
+        sr = stage.kept(batch[0])
+        value, _ = stage.loss(sr, batch)
         n = len(sr)
         loss, error, count = (
             loss + value.item() * n,
@@ -196,13 +223,13 @@ def validate(stage: PixelStage | GanStage, batches: list[Batch]) -> tuple[float,
 
 
 def set_learning_rate(stage: PixelStage | GanStage, plan: Optimise, step: int) -> float:
-    """Halve the rate at each milestone that lies behind."""
-    rate = plan.lr * 0.5 ** sum(step > milestone for milestone in plan.milestones)
+    """Multiply the rate by gamma at each milestone that lies behind."""
+    rate = plan.lr * plan.gamma ** sum(step > milestone for milestone in plan.milestones)
     for group in itertools.chain.from_iterable(o.param_groups for o in stage.optimisers):
         group["lr"] = rate
     return rate
 
 
 def weights_of(stage: PixelStage | GanStage) -> dict[str, torch.Tensor]:
-    """A copy of the generator's weights on the CPU."""
-    return {name: tensor.detach().cpu().clone() for name, tensor in stage.generator.state_dict().items()}
+    """A copy of the weights that would be kept, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in stage.kept.state_dict().items()}

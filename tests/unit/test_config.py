@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,74 @@ def test_the_reference_of_the_configuration_is_up_to_date(tmp_path):
     write_docs(tmp_path)
     for name in ("README.md", "schema.json"):
         assert (ROOT / "config" / name).read_text() == (tmp_path / name).read_text(), "run `sa-sr config-docs`"
+
+
+# ------------------------------------------------------------------------------------------ the paper's configurations
+
+MYANMAR = "17 MYANMAR 5994 UHD h264.mp4"
+
+
+def paper(reds=False, **edits):
+    """The paper's configuration, or the one with REDS, with values set by dotted paths."""
+    return changed(**yaml.safe_load((ROOT / f"config/paper{'-reds' if reds else ''}.yaml").read_text()), **edits)
+
+
+def test_the_papers_scenes_are_taken_once_each():
+    config = load(paper())
+    sources = {name: config.datasets[f"myanmar_{name}"].sources[0] for name in ("train", "val", "test", "53")}
+    assert {name: source.take for name, source in sources.items()} == {
+        "train": (0, 42), "val": (42, 53), "test": (53, 59), "53": (0, 53),
+    }  # fmt: skip
+    (same,) = {source.model_copy(update={"take": None}).canonical() for source in sources.values()}
+    assert len(sources["train"].ends) == 59
+    assert sources["train"].ends[-1] == sources["train"].expect.seconds
+    assert MYANMAR in same
+
+
+def test_the_paper_validates_on_a_fifth_of_the_scenes_or_of_the_patches():
+    run, model = Run("vsrresfeatgan", "canny", 1), "models__vsrresfeatgan__"
+    patches = {f"{model}val_split": "patch", f"{model}train_set": "myanmar_53", f"{model}val_set": "myanmar_53"}
+    assert load(paper()).train_spec(run).val_share == 0
+    assert load(paper(**patches)).train_spec(run).val_share == 0.2
+
+
+def test_reds_is_divided_into_212_and_24_and_4_clips():
+    config, clips = load(paper(reds=True)), {}
+    for name in ("train", "val", "test"):
+        (source,) = config.datasets[f"reds_{name}"].sources
+        for number in range(240):
+            path = f"train/train_sharp/{number:03d}/00000000.png"
+            taken = any(fnmatchcase(path, glob) for glob in source.only or ["*"])
+            if taken and not any(fnmatchcase(path, glob) for glob in source.omit):
+                clips.setdefault(name, []).append(number)
+    assert {name: len(those) for name, those in clips.items()} == {"train": 212, "val": 24, "test": 4}
+    assert set().union(*clips.values()) == set(range(240))
+    assert clips["test"] == [0, 11, 15, 20]
+
+
+@pytest.mark.parametrize("reds", [False, True])
+def test_only_tables_on_the_papers_data_claim_to_be(reds):
+    same = {name: table.same_data for name, table in load(paper(reds)).tables.items()}
+    assert same == {"table1": not reds, "table2": True, "table3": True, "table4": not reds}
+
+
+@pytest.mark.parametrize(
+    ("reds", "edits", "message"),
+    [
+        (False, {"datasets__myanmar_val__sources__0__take": [41, 53]}, f"{MYANMAR} is in train_set and val_set"),
+        (False, {"datasets__myanmar_val__sources__0__take": [42, 54]}, "test set 'myanmar_test' and in 'myanmar_val'"),
+        (False, {"datasets__myanmar_val__sources__0__take": ...}, "test set 'myanmar_test' and in 'myanmar_val'"),
+        (False, {"datasets__myanmar_test__sources__0__take": [53, 60]}, "there are 59 scenes"),
+        (False, {"datasets__myanmar_test__sources__0__ends": [4, 3]}, "ends must ascend"),
+        (False, {"models__vsrresfeatgan__train_set": "myanmar_53"}, f"{MYANMAR} is in train_set and val_set"),
+        (False, {"models__vsrresfeatgan__val_split": "patch"}, "val_set must be 'myanmar_train'"),
+        (False, {"models__esrgan__val_set": "div2k"}, r"DIV2K_train_HR\.zip is in train_set and val_set"),
+        (False, {"figures__edge_maps__figure1__item": "barbara"}, "did you mean 'set14_barbara'"),
+        (True, {"datasets__reds_train__sources__0__omit": ["*/000/*"]}, "in test set 'reds_test' and in 'reds_train'"),
+        (True, {"datasets__reds_val__sources__0__omit": []}, "in test set 'reds_test' and in 'reds_val'"),
+        (True, {"datasets__reds_val__sources__0__only": []}, "is in train_set and val_set"),
+    ],
+)
+def test_what_would_leak_in_the_papers_configurations_is_found(reds, edits, message):
+    with pytest.raises(UserError, match=message):
+        load(paper(reds, **edits))

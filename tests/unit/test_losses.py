@@ -7,7 +7,18 @@ import pytest
 import torch
 
 from sa_sr.edges import extract
-from sa_sr.losses import SpatiallyAdaptiveLoss, charbonnier, l1, perceptual, relativistic, squared_error, standard
+from sa_sr.losses import (
+    SpatiallyAdaptiveLoss,
+    charbonnier,
+    distance,
+    l1,
+    perceptual,
+    relativistic,
+    saturating,
+    squared_error,
+    standard,
+    total,
+)
 
 SR = torch.tensor([[[[0.1, 0.5], [0.9, 0.2]]]]).expand(1, 3, 2, 2)
 HR = torch.tensor([[[[0.2, 0.5], [0.5, 0.0]]]]).expand(1, 3, 2, 2)
@@ -65,6 +76,28 @@ def test_standard_adversarial_losses():
     assert standard.generator(fake, None).item() == pytest.approx((softplus(0) + softplus(-2)) / 2, rel=1e-5)
     expected = (softplus(-1) + softplus(-3)) / 2 + (softplus(0) + softplus(2)) / 2
     assert standard.discriminator(fake, real).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_saturating_generator_lowers_what_the_discriminator_raises():
+    fake, real = torch.tensor([[0.0], [2.0]], requires_grad=True), torch.tensor([[1.0], [3.0]])
+    loss = saturating.generator(fake, None)
+    # eq. 14: the mean of log(1 - sigmoid(fake))
+    assert loss.item() == pytest.approx((math.log(0.5) + math.log(1 - 1 / (1 + math.exp(-2)))) / 2, rel=1e-5)
+    loss.backward()
+    assert (fake.grad < 0).all()  # it wants larger logits, as the non-saturating one does
+    assert saturating.discriminator(fake, real) == standard.discriminator(fake, real)
+
+
+def test_sums_are_over_pixels_and_means_over_the_batch():
+    sr, hr = SR.repeat(5, 1, 1, 1), HR.repeat(5, 1, 1, 1)
+    loss = SpatiallyAdaptiveLoss(l1, beta1=0.01, beta2=20, reduction=total)(sr, hr, W)
+    assert loss.item() == pytest.approx(3 * (0.01 * 0.7 + 20 * 0.3), rel=1e-5)
+
+
+def test_distances_have_the_names_of_the_configuration():
+    assert torch.equal(distance("l1")(SR, HR), l1(SR, HR))
+    assert torch.equal(distance("charbonnier", 0.1)(SR, HR), charbonnier(SR, HR, 0.1))
+    assert not torch.equal(distance("charbonnier", 0.1)(SR, HR), charbonnier(SR, HR))
 
 
 def test_relativistic_losses_compare_with_the_average_of_the_others():

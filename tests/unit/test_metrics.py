@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from math import inf, log10
 from typing import Any
 
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import structural_similarity
 
+from sa_sr.config.results import LpipsChoice
 from sa_sr.data.resize import imresize
-from sa_sr.evaluation.metrics import Lpips, lpips, psnr, scores, ssim
+from sa_sr.evaluation.metrics import NETS, Lpips, lpips, psnr, scores, ssim
 
 Pair = tuple[np.ndarray, np.ndarray]
 IMAGES = arrays(np.uint8, (23, 27, 3))
@@ -76,6 +78,16 @@ def test_ssim_equals_scikit_image(pair: Pair, border):
 
 
 @pytest.mark.parametrize("border", [0, 4, 8])
+def test_ssim_with_the_uniform_window_is_scikit_images_default(pair: Pair, border):
+    sr, hr = (x[border : x.shape[0] - border, border : x.shape[1] - border] for x in pair)
+    assert ssim(*pair, "rgb", border, "uniform") == pytest.approx(
+        structural_similarity(sr, hr, channel_axis=2), abs=1e-9
+    )
+    expected = structural_similarity(luma(sr), luma(hr), data_range=255)
+    assert ssim(*pair, "y", border, "uniform") == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("border", [0, 4, 8])
 def test_border_is_cut_off_all_sides_and_no_more(pair: Pair, border):
     sr, hr = pair
     for metric in (psnr, ssim):
@@ -89,20 +101,22 @@ def test_border_is_cut_off_all_sides_and_no_more(pair: Pair, border):
         assert psnr(spoilt, hr, border=border - 1) < psnr(sr, hr, border=border - 1)
 
 
-def test_scores_are_the_same_numbers(pair: Pair):
-    metrics = {"psnr": psnr, "ssim": ssim}
-    found = list(scores(*pair, ("rgb", "y"), (0, 4, 8)))
+@pytest.mark.parametrize("window", ["gaussian", "uniform"])
+def test_scores_are_the_same_numbers(pair: Pair, window):
+    metrics = {"psnr": psnr, "ssim": partial(ssim, window=window)}
+    found = list(scores(*pair, ("rgb", "y"), (0, 4, 8), window))
     assert len(found) == 12
     for metric, space, border, value in found:
         assert value == pytest.approx(metrics[metric](*pair, space, border), abs=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
-@given(IMAGES, IMAGES, st.sampled_from(["rgb", "y"]))
-def test_order_does_not_matter_and_ssim_is_bounded(a, b, space):
+@given(IMAGES, IMAGES, st.sampled_from(["rgb", "y"]), st.sampled_from(["gaussian", "uniform"]))
+def test_order_does_not_matter_and_ssim_is_bounded(a, b, space, window):
     assert psnr(a, b, space) == psnr(b, a, space)
-    assert ssim(a, b, space) == pytest.approx(ssim(b, a, space), abs=1e-12)
-    assert -1 <= ssim(a, b, space) <= 1 + 1e-12
+    similarity = ssim(a, b, space, window=window)
+    assert similarity == pytest.approx(ssim(b, a, space, window=window), abs=1e-12)
+    assert -1 <= similarity <= 1 + 1e-12
 
 
 @pytest.mark.parametrize("metric", [psnr, ssim])
@@ -128,6 +142,9 @@ def test_smallest_images():
     assert ssim(image, image, border=4) == pytest.approx(1)
     with pytest.raises(ValueError, match="at least 19 pixels"):
         ssim(image[:18], image[:18], border=4)
+    assert ssim(image[:15], image[:15], border=4, window="uniform") == pytest.approx(1)
+    with pytest.raises(ValueError, match="at least 15 pixels"):
+        ssim(image[:14], image[:14], border=4, window="uniform")
     assert psnr(image[:9, :9], image[:9, :9], border=4) == inf
     with pytest.raises(ValueError, match="at least 9 pixels"):
         psnr(image[:8], image[:8], border=4)
@@ -138,10 +155,18 @@ def test_unknown_options_are_refused(pair: Pair):
         psnr(*pair, space="gray")
     with pytest.raises(ValueError, match="negative"):
         ssim(*pair, border=-1)
-    with pytest.raises(ValueError, match="'vgg'"):
-        lpips(*pair, net="vgg")
-    with pytest.raises(ValueError, match="'squeeze'"):
-        Lpips(net="squeeze")
+    for refused in (lambda: ssim(*pair, window="box"), lambda: next(scores(*pair, window="box"))):
+        with pytest.raises(ValueError, match="window must be one of gaussian, uniform; got 'box'"):
+            refused()
+    with pytest.raises(ValueError, match="net must be one of alex, vgg; got 'squeeze'"):
+        lpips(*pair, net="squeeze")
+    with pytest.raises(ValueError, match=r"version must be one of 0\.1, 0\.0; got '1\.0'"):
+        Lpips(net="vgg", version="1.0")
+
+
+def test_the_configuration_asks_for_the_asset_that_lpips_takes():
+    for net, facts in NETS.items():
+        assert LpipsChoice.model_validate({"net": net}).asset == facts.asset
 
 
 def test_psnr_and_ssim_need_no_torch():

@@ -1,19 +1,22 @@
 """Training patches: image, low resolution and weight belong together, and number k is always the same."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from sa_sr.config import Clips, Images
-from sa_sr.data.patches import Patches
+from sa_sr.data.patches import Part, Patches
 from sa_sr.data.prepare import prepare
 from sa_sr.data.resize import imresize
-from sa_sr.edges import extract_edges
+from sa_sr.edges import extract, extract_edges
 from sa_sr.errors import UserError
 
 
@@ -47,8 +50,6 @@ def hwc(tensor: torch.Tensor) -> np.ndarray:
 
 def test_flips_and_crops_keep_image_weight_and_low_resolution_together(photos):
     """Away from its border a patch's LR is the reduction of the patch, and its edges are those of the patch."""
-    from sa_sr.edges import extract
-
     patches = Patches(*photos, patch=64, window=1, seed=1, length=12)
     for k in range(12):
         p = patches[k]
@@ -118,3 +119,42 @@ def test_video_patches_are_five_bicubic_frames_around_the_target(clip):
 def test_a_picture_smaller_than_the_patch_is_named(photos):
     with pytest.raises(UserError, match="'chelsea' has 1 frames of 448x300 pixels, too small for a patch of 320"):
         Patches(*photos, patch=320, window=1, seed=0, length=1)
+
+
+@given(st.text(min_size=1, max_size=8), st.integers(0, 500), st.integers(0, 500), st.integers(0, 500))
+def test_every_place_is_for_training_or_for_validation(item, t, y, x):
+    parts = [Part(0.2, validation) for validation in (False, True)]
+    assert [part.has(item, t, y, x) for part in parts].count(True) == 1
+    assert all(Part(0, validation).has(item, t, y, x) for validation in (False, True))
+
+
+def test_patches_of_the_two_parts_never_come_from_the_same_place(photos):
+    def places(**part):
+        patches = Patches(*photos, patch=64, window=1, seed=1, length=400, part=Part(**part))
+        return [patches[k]["id"] for k in range(400)]
+
+    training, validation = places(share=0.2), places(share=0.2, validation=True)
+    assert not set(training) & set(validation)
+    # patch k stays where it was, unless its place is for validation: about one in five moves
+    moved = sum(before != after for before, after in zip(places(), training, strict=True))
+    assert 0.1 * 400 < moved < 0.3 * 400
+
+
+def test_a_part_without_a_place_is_said_to_be_empty(tmp_path):
+    """A picture of the patch's size has one place, which is for training or for validation."""
+    Image.fromarray(np.asarray(Image.open(f"{skimage.__path__[0]}/data/coffee.png"))[:64, :64]).save(tmp_path / "a.png")
+    prepare(Images(kind="images", sources=[{"folder": str(tmp_path)}]), tmp_path, tmp_path / "data.h5")
+    extract_edges(tmp_path / "data.h5", tmp_path / "edges.h5", "none", {})
+    validation = not Part(0.2, validation=True).has("a", 0, 0, 0)
+    patches = Patches(tmp_path / "data.h5", tmp_path / "edges.h5", 64, 1, 0, 1, part=Part(0.2, validation))
+    with pytest.raises(UserError, match=r"data\.h5: too small to be split by patches; it has no place"):
+        patches[0]
+
+
+def test_maps_can_be_made_of_the_patch_itself(photos):
+    canny = partial(extract, extractor="canny")
+    turned = Patches(photos[0], canny, patch=64, window=1, seed=2, length=8)
+    plain = Patches(photos[0], canny, patch=64, window=1, seed=2, length=8, augment=False)
+    for k in range(8):
+        np.testing.assert_array_equal(hwc(plain[k]["weight"]), extract(hwc(plain[k]["hr"]), "canny") * 255)
+        assert turned[k]["weight"].sum() == plain[k]["weight"].sum()  # made first, then turned with the patch

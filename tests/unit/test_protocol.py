@@ -1,15 +1,19 @@
 """From SR files to tables: every frame, the right averages, and clear words where files do not fit together."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import skimage.data
+from typer.testing import CliRunner
 
+from sa_sr.cli import app
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
+from sa_sr.evaluation import protocol as stage
 from sa_sr.evaluation.metrics import psnr, ssim
 from sa_sr.evaluation.protocol import COLUMNS, Protocol, aggregate, evaluate
 from sa_sr.storage import h5_writer, put
@@ -73,9 +77,26 @@ def test_evaluate_measures_every_frame_of_every_item(tmp_path, files, sr, hr):
         assert r["value"] == f"{value:.6f}"
 
 
-def test_protocol_says_what_is_measured(tmp_path, files):
-    rows = read(measure(files, tmp_path / "out.csv", protocol=Protocol(("y",), (2,), None)))
+def test_protocol_says_what_is_measured(tmp_path, files, sr, hr):
+    protocol = Protocol(("y",), (2,), "uniform", None)
+    rows = read(measure(files, tmp_path / "out.csv", protocol=protocol))
     assert {(r["metric"], r["space"], r["border"]) for r in rows} == {("psnr", "y", "2"), ("ssim", "y", "2")}
+    (similarity,) = (r["value"] for r in rows if (r["metric"], r["item"]) == ("ssim", "NA"))
+    assert similarity == f"{ssim(sr['NA'][0], hr['NA'][0], 'y', 2, 'uniform'):.6f}"
+
+
+def test_the_command_takes_the_protocol_of_the_configuration(tmp_path, files, monkeypatch):
+    """Nothing of `evaluation` is lost between the configuration and the stage."""
+    settings = {"spaces": ["y"], "borders": [6], "ssim": "uniform", "lpips": {"net": "vgg", "version": "0.0"}}
+    given = {}
+    monkeypatch.setattr(stage, "evaluate", lambda *files, **options: given.update(files=files, **options))
+    options = {"--method": "esrgan-canny-s1", "--protocol": json.dumps(settings), "--lpips": "vgg16.ckpt"}
+    arguments = [str(path) for path in files] + [text for option in options.items() for text in option]
+    done = CliRunner().invoke(app, ["evaluate", *arguments, "--out", str(tmp_path / "out.csv")])
+    assert done.exit_code == 0, done.output
+    assert given["files"] == (*files, tmp_path / "out.csv", Protocol(("y",), (6,), "uniform", "vgg", "0.0"))
+    assert given["lpips_weights"] == Path("vgg16.ckpt")
+    assert {key: given[key] for key in RUN} == RUN
 
 
 def test_bicubic_has_no_extractor_and_no_seed(tmp_path, files):

@@ -5,14 +5,20 @@ import re
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import pytest
+import yaml
 
+from sa_sr.config import load
+from sa_sr.config.results import LpipsChoice
 from sa_sr.errors import UserError
-from sa_sr.render.labels import extractor_label, label
+from sa_sr.render.labels import LPIPS_NETS, SSIM_WINDOWS, extractor_label, label
 from sa_sr.render.published import PUBLISHED
 from sa_sr.render.tables import TableSpec, escape, summarise, table
 
+ROOT = Path(__file__).parents[2]
 SPEC = TableSpec(
     name="table2",
     model="esrgan",
@@ -22,6 +28,7 @@ SPEC = TableSpec(
     border=4,
     published="table2",
 )
+SAME_DATA = SPEC.model_copy(update={"same_data": True})
 # psnr, ssim, lpips: bicubic leads PSNR, lv the trained ones in PSNR and SSIM, canny in LPIPS
 SCORES = {
     "bicubic": (30.0, 0.7, 0.4),
@@ -31,7 +38,7 @@ SCORES = {
 }
 
 
-def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0) -> Path:
+def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0, n=2) -> Path:
     """means.csv as `aggregate` writes it; other spaces, borders and subsets than the printed ones are off by a lot."""
     lines = ["method,model,extractor,seed,dataset,subset,metric,space,border,value,n"]
     for name, (psnr, ssim, lpips) in scores.items():
@@ -41,9 +48,9 @@ def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0) -> Path:
             for subset, off in (("all", 0), ("interior", 5)):
                 for space, border in product(("rgb", "y"), (4, 8)):
                     far = off + 10 * (space == "y") + border - 4
-                    lines.append(f"{run},city_b,{subset},psnr,{space},{border},{psnr + far + more},2")
-                    lines.append(f"{run},city_b,{subset},ssim,{space},{border},{ssim + far / 100 + more},2")
-                lines.append(f"{run},city_b,{subset},lpips,rgb,0,{lpips + off / 100 + more},2")
+                    lines.append(f"{run},city_b,{subset},psnr,{space},{border},{psnr + far + more},{n}")
+                    lines.append(f"{run},city_b,{subset},ssim,{space},{border},{ssim + far / 100 + more},{n}")
+                lines.append(f"{run},city_b,{subset},lpips,rgb,0,{lpips + off / 100 + more},{n}")
     path.write_text("\n".join([*lines, "bicubic,bicubic,,,elsewhere,all,psnr,rgb,4,1,1"]) + "\n")
     return path
 
@@ -75,28 +82,98 @@ def test_markdown_source_is_aligned(tmp_path):
     assert len({tuple(i for i, c in enumerate(line) if c == "|") for line in lines}) == 1
 
 
-def test_caption_names_the_data_what_it_stands_for_and_the_protocol(tmp_path):
-    spec = SPEC.model_copy(update={"space": "y", "border": 8, "subset": "interior"})
-    text = " ".join(render(tmp_path, spec)["md"].split())
-    for fact in (
-        "Table II. ESRGAN",
-        "City scene B (stands in for Vid4)",
-        "on Y (luma), 8 pixels",
-        "AlexNet, v0.1",
-        "then over 2 clips",
-        "first and last two frames",
-        "Table II of Wang et al., arXiv:2403.10589, on Vid4",
-        "not the data measured here",
-    ):
-        assert fact in text
+def parts(rendered: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """What stands above and below the cells in each format, on one line and without LaTeX's escapes."""
+    md = rendered["md"].split("\n\n")
+    (caption,) = re.findall(r"\\caption\{(.+)\}\n", rendered["tex"])
+    tex = caption, rendered["tex"].partition(r"\end{tabular}")[2]
+    html = rendered["html"].partition("</style>")[2].split("table>")
+    both = {"md": ("\n".join(md[:2]), md[3]), "tex": tex, "html": (html[0], html[-1])}
+    return {kind: (" ".join(up.split()), " ".join(down.split())) for kind, (up, down) in both.items()}
 
 
-def test_no_caution_where_the_data_set_is_the_papers(tmp_path):
-    spec = SPEC.model_copy(update={"dataset": "vid4", "dataset_label": "Vid4"})
+def test_the_protocol_stands_above_the_cells_and_remarks_below(tmp_path):
+    update = {"space": "y", "border": 8, "subset": "interior", "ssim": "uniform", "lpips": LpipsChoice(net="vgg")}
+    for above, below in parts(render(tmp_path, SPEC.model_copy(update=update))).values():
+        for fact in (
+            "City scene B (stands in for Vid4)",
+            "uniform window, sample covariance) on Y (luma), 8 pixels",
+            "LPIPS (VGG16, v0.1) on RGB, whole frames",
+            "All frames of 2 clips without the first and last two of each, mean over the frames of each clip, then",
+            "one training seed",
+        ):
+            assert fact in above
+            assert fact not in below
+        for remark in ("Bold: best", "Table II of Wang et al., arXiv:2403.10589, on Vid4", "protocol not given"):
+            assert remark in below
+            assert remark not in above
+
+
+def test_the_protocol_is_directly_under_the_heading_of_markdown(tmp_path):
+    heading, empty, protocol, *_ = render(tmp_path)["md"].splitlines()
+    assert heading.startswith("### Table II. ESRGAN with and without")
+    assert empty == ""
+    assert protocol.startswith("PSNR (dB) and SSIM (11 × 11 Gaussian window, σ = 1.5) on RGB, 4 pixels cut off")
+
+
+@pytest.mark.parametrize(
+    ("update", "means", "fact"),
+    [
+        ({}, {}, "All frames of 2 clips, mean over the frames of each clip, then over the clips; one training seed."),
+        ({}, {"n": 1}, "whole frames. All frames of one clip, mean over them; one training seed."),
+        ({"subset": "interior"}, {"n": 1}, "All frames of one clip without the first and last two, mean over them"),
+        ({"kind": "images"}, {}, "whole images. Mean over 2 images; one training seed."),
+        ({"kind": "images"}, {"n": 1}, "whole images. One image; one training seed."),
+        ({}, {"seeds": (1, 2, 3)}, "; mean ± standard deviation over 3 training seeds."),
+        ({"lpips": LpipsChoice(version="0.0")}, {}, "LPIPS (AlexNet, v0.0)"),
+    ],
+)
+def test_the_header_states_what_was_averaged(tmp_path, update, means, fact):
+    above, _ = parts(render(tmp_path, SPEC.model_copy(update=update), **means))["md"]
+    assert fact in above
+
+
+def test_methods_with_different_numbers_of_seeds_give_a_range(tmp_path):
+    write_means(tmp_path / "means.csv", seeds=(1, 2))
+    kept = [line for line in (tmp_path / "means.csv").read_text().splitlines() if "esrgan-canny-s2" not in line]
+    (tmp_path / "means.csv").write_text("\n".join(kept) + "\n")
+    table(tmp_path / "means.csv", *(tmp_path / f"t.{kind}" for kind in ("csv", "md", "tex")), SPEC)
+    assert "over 1 to 2 training seeds" in " ".join((tmp_path / "t.md").read_text().split())
+
+
+@pytest.mark.parametrize("dataset", ["city_b", "vid4"])
+def test_a_caution_appears_exactly_where_the_data_are_not_the_same(tmp_path, dataset):
+    """Whatever the data sets are called."""
     means = write_means(tmp_path / "means.csv")
-    means.write_text(means.read_text().replace("city_b", "vid4"))
-    table(means, tmp_path / "t.csv", tmp_path / "t.md", tmp_path / "t.tex", spec)
-    assert "not the data measured here" not in " ".join((tmp_path / "t.md").read_text().split())
+    means.write_text(means.read_text().replace("city_b", dataset))
+    for same in (False, True):
+        spec = SPEC.model_copy(update={"dataset": dataset, "same_data": same})
+        files = {kind: tmp_path / f"t.{kind}" for kind in ("csv", "md", "tex", "html")}
+        table(means, **files, spec=spec)
+        for kind in ("md", "tex", "html"):
+            assert ("not the data measured here" in " ".join(files[kind].read_text().split())) is not same
+
+
+def test_on_the_papers_data_the_differences_to_it_are_printed(tmp_path):
+    header, *rows = pipe_rows(render(tmp_path, SAME_DATA)["md"])
+    assert header[-3:] == ["ΔPSNR†", "ΔSSIM†", "ΔLPIPS†"]
+    assert [row[-3:] for row in rows] == [
+        ["", "", ""],
+        ["+3.47", "+0.0751", "+0.0978"],
+        ["+3.36", "+0.0619", "+0.0947"],
+        ["+2.93", "+0.0376", "+0.0845"],
+    ]
+    bare = render(tmp_path)
+    assert all("less the paper" not in text and "ΔPSNR†" not in text for text in bare.values())
+    unpublished = render(tmp_path, SAME_DATA.model_copy(update={"published": None}))
+    assert all("less the paper" not in text for text in unpublished.values())
+
+
+def test_a_table_without_remarks_ends_with_its_cells(tmp_path):
+    alone = SPEC.model_copy(update={"extractors": ("none",), "published": None})
+    rendered = render(tmp_path, alone)
+    assert rendered["md"].endswith(" |\n")
+    assert r"\parbox" not in rendered["tex"]
 
 
 def test_space_border_and_subset_choose_the_printed_values(tmp_path):
@@ -115,6 +192,9 @@ def test_csv_is_complete_and_marks_what_is_printed(tmp_path):
     assert float(lv["value"]) == pytest.approx(0.19)
     assert float(lv["difference"]) == pytest.approx(-0.01)
     assert float(lv["published_difference"]) == pytest.approx(0.0953 - 0.1022)
+    assert float(lv["difference_to_published"]) == pytest.approx(0.19 - 0.0953)
+    blank = {(r["extractor"], r["printed"]) for r in rows if r["difference_to_published"] == ""}
+    assert blank == {*product(SCORES, ["False"]), ("bicubic", "True")}
     assert (lv["method"], lv["published_dataset"], lv["std"]) == ("SA-ESRGAN (lv)", "Vid4", "")
 
 
@@ -179,16 +259,24 @@ def test_latex_is_balanced_escaped_and_ascii(tmp_path):
     assert re.findall(r"\\end\{(.+?)\}", tex) == ["tabular", "table*"]
 
 
-def test_latex_rows_fit_the_columns_and_the_rules(tmp_path):
-    tex = render(tmp_path)["tex"]
+@pytest.mark.parametrize(
+    ("spec", "rules", "size"),
+    [
+        (SPEC, ["2-4", "5-7", "8-10"], "footnotesize"),
+        (SAME_DATA, ["2-4", "5-7", "8-10", "11-13"], "scriptsize"),
+    ],
+)
+def test_latex_rows_fit_the_columns_and_the_rules(tmp_path, spec, rules, size):
+    tex = render(tmp_path, spec)["tex"]
     match = re.search(r"\\begin\{tabular\}\{@\{\}(\w+)@\{\}\}(.+?)\\end\{tabular\}", tex, re.DOTALL)
     assert match
     columns, body = match.groups()
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     spans = sum(int(n) for n in re.findall(r"\\multicolumn\{(\d)\}", rows[0]))
-    assert len(columns) == 10 == spans + 1
-    assert all(row.count(" & ") == 9 for row in rows[1:])
-    assert re.findall(r"\\cmidrule\(\w+\)\{(\d+-\d+)\}", body) == ["2-4", "5-7", "8-10"]
+    assert len(columns) == 3 * len(rules) + 1 == spans + 1
+    assert all(row.count(" & ") == len(columns) - 1 for row in rows[1:])
+    assert re.findall(r"\\cmidrule\(\w+\)\{(\d+-\d+)\}", body) == rules
+    assert rf"\{size} " in tex
     assert r"SA-ESRGAN (lv) & \textbf{25.50} & \textbf{0.7200} & 0.1900 & +0.50 & +0.0100 & $-$0.0100 & 22.14" in body
 
 
@@ -213,12 +301,45 @@ def test_html_has_the_same_cells_and_escapes(tmp_path):
                 self.rows[-1][-1] += data
 
     parser = Cells()
-    html = render(tmp_path, SPEC.model_copy(update={"dataset_label": "<A & B>"}))["html"]
+    html = render(tmp_path, SAME_DATA.model_copy(update={"dataset_label": "<A & B>"}))["html"]
     parser.feed(html)
+    assert parser.rows[0][1:] == ["Measured", "Difference to ESRGAN", "Paper, Vid4", "Ours less the paper's"]
     assert parser.rows[-1][0:3] == ["SA-ESRGAN (canny)", "25.25", "0.7050"]
-    assert {len(row) for row in parser.rows[1:]} == {10}
+    assert parser.rows[-1][-3:] == ["+2.93", "+0.0376", "+0.0845"]
+    assert {len(row) for row in parser.rows[1:]} == {13}
     assert "&lt;A &amp; B&gt;" in html
     assert html.count("<b>") == 3
+    assert re.search(r"<h1>Table II.*</h1>\n<p>PSNR \(dB\) and SSIM", html)
+
+
+def test_the_configuration_hands_over_what_a_table_shows():
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    values["evaluation"] |= {"ssim": "uniform", "lpips": {"net": "vgg", "version": "0.0"}}
+    values["tables"]["table1"]["same_data"] = True
+    spec = TableSpec.model_validate(load(values).table_spec("table1"))
+    assert (spec.ssim, spec.lpips.net, spec.lpips.version, spec.same_data) == ("uniform", "vgg", "0.0", True)
+
+
+@pytest.mark.parametrize("net", LPIPS_NETS)
+@pytest.mark.parametrize("window", SSIM_WINDOWS)
+def test_the_report_says_what_the_tables_say(window, net):
+    """Snakemake hands its captions the configuration as it is written, without defaults."""
+    values = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    default = (window, net) == ("gaussian", "alex")
+    values["evaluation"] = {} if default else {"ssim": window, "lpips": {"net": net}}
+    captions = jinja2.Environment(loader=jinja2.FileSystemLoader(ROOT / "workflow/report"))
+
+    def caption(name: str, **wildcards: str) -> str:
+        job = SimpleNamespace(config=values, wildcards=SimpleNamespace(**wildcards))
+        return " ".join(captions.get_template(name).render(snakemake=job).split())
+
+    text = caption("table.rst", table="table1")
+    assert f"({LPIPS_NETS[net]}, v0.1)" in caption("comparison.rst", comparison="figure9")
+    assert f"{LPIPS_NETS[net]}, v0.1" in text
+    assert SSIM_WINDOWS[window] in text
+    assert "not measured on this data set" in text
+    values["tables"]["table1"]["same_data"] = True
+    assert "not measured on this data set" not in caption("table.rst", table="table1")
 
 
 def test_escape_leaves_plain_text_alone():

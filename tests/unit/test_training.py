@@ -3,20 +3,17 @@
 import csv
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-import skimage
 import torch
-from PIL import Image
 from safetensors.numpy import load_file
 
-from sa_sr.config import Images, Optimise, PretrainSpec, TrainSpec
-from sa_sr.data.prepare import prepare
-from sa_sr.edges import extract_edges
+from sa_sr.config import Optimise, PretrainSpec, TrainSpec
 from sa_sr.errors import UserError
 from sa_sr.models import checkpoints
 from sa_sr.training import trainer
@@ -24,29 +21,25 @@ from sa_sr.training.log import History
 from sa_sr.training.state import StateFolder
 
 PLAN = Optimise(steps=6, batch=2, lr=1e-3, val_every=2, val_patches=2)
-COMMON = {"seed": 1, "precision": "32-true", "generator": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4}}
+COMMON = {
+    "seed": 1,
+    "precision": "32-true",
+    "val_share": 0,
+    "generator": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
+}
 SPEC = TrainSpec(
     **COMMON, name="esrgan-local_variance-s1", model="esrgan", patch=32, optimise=PLAN, extractor="local_variance",
-    extractor_params={}, discriminator={"num_feat": 4}, layer="conv2_2", feature_scale=0.01, gan=0.005, percep=1.0,
-    beta1=0.01, beta2=20.0,
+    extractor_params={}, discriminator={"num_feat": 4}, layer="conv2_2", feature_scale=0.01,
+    terms={"gan": 0.005, "percep": 1, "beta1": 0.01, "pixel": "l1", "feature": "l1", "gan_type": "ragan"}, beta2=20.0,
 )  # fmt: skip
 
 
-@pytest.fixture
-def files(tmp_path, asset) -> trainer.Files:
-    """A photo to train on, one to validate on, their edge maps."""
-    for role, name in {"train": "coffee", "val": "chelsea"}.items():
-        place = tmp_path / role
-        place.mkdir()
-        image = Image.open(f"{skimage.__path__[0]}/data/{name}.png").crop((100, 100, 228, 228))
-        image.save(place / f"{name}.png")
-        prepare(Images(kind="images", sources=[{"folder": str(place)}]), place, tmp_path / f"{role}.h5")
-        extract_edges(tmp_path / f"{role}.h5", tmp_path / f"{role}_edges.h5", "local_variance", {})
-    return trainer.Files(
-        tmp_path / "train.h5", tmp_path / "train_edges.h5", tmp_path / "val.h5", tmp_path / "val_edges.h5", None,
-        asset("vgg19_oxford_q8.bin"), tmp_path / "state", tmp_path / "model.safetensors", tmp_path / "history.csv",
-        tmp_path / "val.csv",
-    )  # fmt: skip
+def with_terms(**terms) -> TrainSpec:
+    return SPEC.model_copy(update={"terms": SPEC.terms.model_copy(update=terms)})
+
+
+def with_plan(**plan) -> TrainSpec:
+    return SPEC.model_copy(update={"optimise": PLAN.model_copy(update=plan)})
 
 
 def rows(path: Path) -> list[dict[str, float]]:
@@ -58,6 +51,22 @@ def elsewhere(files: trainer.Files, folder: Path) -> trainer.Files:
     folder.mkdir()
     names = {key: folder / getattr(files, key).name for key in ("state", "model", "history", "validations")}
     return replace(files, **names)
+
+
+def stop_after(steps: int, monkeypatch, work: Callable[[], None]) -> None:
+    """Let a training be terminated in the middle of its work, as a cluster does."""
+    add = History.add
+
+    def add_then_terminate(self, step, terms):
+        add(self, step, terms)
+        if step == steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "add", add_then_terminate)
+        with pytest.raises(SystemExit) as stop:
+            work()
+    assert stop.value.code == 128 + signal.SIGTERM
 
 
 def test_history_has_every_term_and_they_add_up(files):
@@ -104,24 +113,67 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_other_ones(files, tm
 def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(files, tmp_path, monkeypatch):
     trainer.train(SPEC, files, threads=1)
     stopped = elsewhere(files, tmp_path / "stopped")
-    add = History.add
-
-    def add_then_terminate(self, step, terms):
-        add(self, step, terms)
-        if step == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(History, "add", add_then_terminate)
-        with pytest.raises(SystemExit) as stop:
-            trainer.train(SPEC, stopped, threads=1)
-    assert stop.value.code == 128 + signal.SIGTERM
+    stop_after(3, monkeypatch, lambda: trainer.train(SPEC, stopped, threads=1))
     assert not stopped.model.exists()
     trainer.train(SPEC, stopped, threads=1)
     assert stopped.model.read_bytes() == files.model.read_bytes()
     without_rate = [[{**row, "samples_per_s": 0} for row in rows(f.history)] for f in (files, stopped)]
     assert without_rate[0] == without_rate[1]
     assert files.validations.read_bytes() == stopped.validations.read_bytes()
+
+
+def test_a_moving_average_is_what_is_kept_and_survives_a_stop(files, tmp_path, monkeypatch):
+    spec, plain = with_plan(ema=0.9, select="last"), elsewhere(files, tmp_path / "plain")
+    trainer.train(with_plan(select="last"), plain, threads=1)
+    stopped = elsewhere(files, tmp_path / "stopped")
+    stop_after(3, monkeypatch, lambda: trainer.train(spec, stopped, threads=1))
+    trainer.train(spec, stopped, threads=1)
+    trainer.train(spec, files, threads=1)
+    assert files.model.read_bytes() == stopped.model.read_bytes()
+    average, last = load_file(files.model), load_file(plain.model)
+    # Adam moves each weight by at most about lr a step, and the average lags behind
+    lag = max(np.abs(average[key] - last[key]).max() for key in last)
+    assert 0 < lag <= 6 * PLAN.lr
+
+
+@pytest.mark.parametrize("select", ["val_psnr", "last"])
+def test_the_choice_of_the_weights_can_be_another(files, select):
+    trainer.train(with_plan(select=select), files, threads=1)
+    validations = rows(files.validations)
+    expected = validations[-1] if select == "last" else max(validations, key=lambda row: row["val_psnr"])
+    assert int(checkpoints.load_state(files.model)[1]["step"]) == expected["step"]
+
+
+def test_who_is_updated_first_matters_from_the_first_step_on(files, tmp_path):
+    trainer.train(SPEC, files, threads=1)
+    other = elsewhere(files, tmp_path / "other")
+    trainer.train(with_terms(order=("discriminator", "generator")), other, threads=1)
+    ours, theirs = rows(files.history)[0], rows(other.history)[0]
+    assert ours["l_d"] == theirs["l_d"]  # the discriminator meets the same pictures
+    assert ours["l_g_percep"] == theirs["l_g_percep"]
+    assert ours["l_g_gan"] != theirs["l_g_gan"]  # which a discriminator one step further judges otherwise
+
+
+def test_maps_of_the_patch_alone_differ_from_those_of_the_picture_at_its_border_only(files, tmp_path):
+    trainer.train(SPEC, files, threads=1)
+    crop = replace(elsewhere(files, tmp_path / "crop"), weights=None, val_weights=None)
+    trainer.train(with_terms(edge_scope="crop"), crop, threads=1)
+    ours, theirs = rows(files.history)[0], rows(crop.history)[0]
+    assert ours["l_g_percep"] == theirs["l_g_percep"]
+    assert ours["l_g_sa"] != theirs["l_g_sa"]
+    assert ours["l_g_sa"] == pytest.approx(theirs["l_g_sa"], rel=0.1)
+    assert "sa_sr.edges.local_variance" in trainer.modules(with_terms(edge_scope="crop"))
+
+
+def test_sums_leave_nothing_to_the_adversarial_term(files, tmp_path):
+    """Eq. 4-7 to the letter: the reason for means."""
+    trainer.train(SPEC, files, threads=1)
+    sums = elsewhere(files, tmp_path / "sums")
+    trainer.train(with_terms(reduction="sum"), sums, threads=1)
+    ours, theirs = rows(files.history)[0], rows(sums.history)[0]
+    assert theirs["l_g_pix"] == pytest.approx(ours["l_g_pix"] * 3 * 32 * 32, rel=1e-4)
+    assert theirs["l_g_gan"] == pytest.approx(ours["l_g_gan"], rel=1e-4)
+    assert theirs["l_g_gan"] < 1e-4 * theirs["l_g_total"]
 
 
 def test_state_of_other_settings_is_set_aside(files):
@@ -155,21 +207,23 @@ def test_the_discriminator_gives_the_generator_a_gradient_and_keeps_its_own_weig
     fabric = trainer.launch(SPEC, 1)
     recipe = trainer.find("models", "esrgan")
     generator, discriminator = recipe.generator(**SPEC.generator), recipe.discriminator(num_feat=4, patch=32)
-    spec = SPEC.model_copy(update={"percep": 0.0, "beta1": 0.0, "beta2": 0.0})
-    stage = trainer.GanStage(fabric, recipe, spec, generator, discriminator, lambda x: x)
+    spec = with_terms(percep=0.0, beta1=0.0).model_copy(update={"beta2": 0.0})
+    stage = trainer.GanStage(fabric, spec, generator, discriminator, lambda x: x)
     batch = trainer.validation_batches(fabric, SPEC, recipe, files)[0]
     stage.discriminator.requires_grad_(False)
     before = {k: v.clone() for k, v in discriminator.named_parameters()}
-    loss, _, _ = stage.loss(batch)
+    loss, _ = stage.loss(stage.generator(batch[0]), batch)
     loss.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in generator.parameters())
     assert all(torch.equal(before[k], v) and v.grad is None for k, v in discriminator.named_parameters())
 
 
-def test_learning_rates_are_halved_after_each_milestone():
-    plan = PLAN.model_copy(update={"milestones": [2, 4]})
+@pytest.mark.parametrize("gamma", [0.5, 0.1])
+def test_learning_rates_fall_by_gamma_after_each_milestone(gamma):
+    plan = PLAN.model_copy(update={"milestones": [2, 4], "gamma": gamma})
     stage = type("Stage", (), {"optimisers": [torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])]})()
-    assert [trainer.set_learning_rate(stage, plan, s) for s in (1, 2, 3, 4, 5)] == [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4]
+    rates = [trainer.set_learning_rate(stage, plan, s) for s in (1, 2, 3, 4, 5)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-3 * gamma, 1e-3 * gamma, 1e-3 * gamma**2])
 
 
 def test_pretraining_lowers_the_error(files):

@@ -96,6 +96,9 @@ def tiny(tmp_path_factory, asset) -> Workspace:
         "pretrain": stage,
         "train": stage,
     }
+    config["models"]["esrgan"]["loss"]["beta2"]["canny"] = "auto"
+    for model in config["models"].values():
+        model["loss"]["calibration_batches"] = 2
     for table in config["tables"].values():
         table["dataset"] = "clips_test"
     config["figures"] = {

@@ -20,12 +20,14 @@ def test_the_demo_is_exactly_these_jobs(demo):
         "resolve_pretrain": models,
         "resolve": runs,
         "pretrain": models,
+        "calibrate": runs - models,  # none has no spatially adaptive part
         "train": runs,
         "bicubic": 3,
         "super_resolve": tested,
         "evaluate": tested + 3,
         "aggregate": 1,
         "table": 4,
+        "shares": 1,
         "edge_maps": 1,
         "comparison": 3,
         "curves": models,
@@ -36,7 +38,7 @@ def test_the_demo_is_exactly_these_jobs(demo):
 def used_assets(config):
     used = {source["asset"] for d in config["datasets"].values() for source in d["sources"]}
     used |= {model["features"]["asset"] for model in config["models"].values()}
-    return used | {config["models"]["esrgan"]["init"], config["evaluation"]["lpips"]}
+    return used | {config["models"]["esrgan"]["init"], "alexnet.ckpt"}
 
 
 def test_a_seed_more_trains_both_models_and_all_variants_again(demo):

@@ -1,6 +1,7 @@
 """The whole DAG, end to end, on small real photos with the real VGG19 and AlexNet."""
 
 import csv
+import json
 import shutil
 
 import numpy as np
@@ -49,6 +50,23 @@ def test_variants_share_their_data_and_end_in_different_weights(finished, model)
     assert all(0 < float(row["sa_share"]) < 1 for row in first[1:])
 
 
+def test_auto_gives_the_share_that_was_asked_for_and_fixed_weights_are_measured(finished):
+    shares = {row["run"]: row for row in rows(finished.folder / "results/tiny/tables/shares.csv")}
+    assert list(shares) == [f"{model}-{v}-s1" for model in ("esrgan", "vsrresfeatgan") for v in VARIANTS[1:]]
+    assert {name: row["chosen"] for name, row in shares.items()} == {
+        "esrgan-local_variance-s1": "fixed",
+        "esrgan-canny-s1": "auto",
+        "vsrresfeatgan-local_variance-s1": "auto",
+        "vsrresfeatgan-canny-s1": "auto",
+    }
+    for name, row in shares.items():
+        settings = json.loads((finished.folder / f"results/tiny/train/{name}/run.json").read_text())
+        assert float(row["beta2"]) == settings["beta2"]
+        if row["chosen"] == "auto":
+            assert float(row["share_at_start"]) == pytest.approx(0.15, rel=0.01)
+        assert 0 < float(row["share_in_training"]) < 1
+
+
 def test_bicubic_and_every_run_is_measured_on_every_test_set(finished):
     means = rows(finished.folder / "results/tiny/evaluation/means.csv")
     measured = {(r["method"], r["dataset"]) for r in means}
@@ -69,7 +87,8 @@ def test_an_edit_reruns_what_depends_on_it_and_no_more(finished):
     config = yaml.safe_load(yaml.safe_dump(finished.config))
     config["models"]["vsrresfeatgan"]["loss"]["beta2"]["canny"] = 3
     planned = Workspace(finished.folder, config).planned()
-    assert planned["resolve"] == planned["train"] == planned["super_resolve"] == planned["evaluate"] == 1
+    for rule in ("calibrate", "resolve", "train", "super_resolve", "evaluate"):
+        assert planned[rule] == 1
     assert "pretrain" not in planned
     assert "extract_edges" not in planned
 

@@ -1,12 +1,16 @@
 # Names of files, the checked configuration and code fingerprints; no rules.
 
 import json
+import os
+import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from sa_sr.config import load
-from sa_sr.errors import UserError
+from sa_sr.data.presence import lacking, used
 from sa_sr.data.video import files_below
+from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
 from sa_sr.provenance import code
 
@@ -51,18 +55,22 @@ def asset(name):
 
 
 def sources(dataset):
-    """Every file that a data set is made from."""
-    return [
-        file
-        for source in CFG.datasets[dataset].sources
-        for file in ([asset(source.asset)] if source.asset else files_below(source.folder))
-    ]
+    """Every file that a data set is made from; of one's own files those which are there, for a plan needs none."""
+    found = []
+    for source in CFG.datasets[dataset].sources:
+        if source.asset:
+            found.append(asset(source.asset))
+        elif source.folder:
+            found += files_below(source.folder)
+        elif os.path.isfile(source.file):
+            found.append(source.file)
+    return found
 
 
-def used_datasets():
-    """The data sets that the chosen models learn from and are tested on."""
-    models = CFG.chosen_models.values()
-    return dict.fromkeys(name for m in models for name in (m.train_set, m.val_set, *m.test_sets))
+def missing_data():
+    """What whoever lacks files of their own is told; empty where all are there."""
+    lines = lacking(CFG)
+    return "\n  ".join(["Not all data are there:", *lines]) if lines else ""
 
 
 def methods(dataset):
@@ -86,6 +94,27 @@ def compared(figure):
     return [f"{OUT}/images/{method}/{figure.dataset}.h5" for method in ["bicubic", *first_seed(figure.model)]]
 
 
+def run_edges(run, dataset):
+    """The edge maps that a run learns from; none where it makes them from its patches."""
+    crops = CFG.train_spec(RUNS[run]).terms.edge_scope == "crop"
+    return [] if crops else edges(dataset, RUNS[run].extractor)
+
+
+def calibration(run):
+    return f"{OUT}/train/{run}/calibration.json"
+
+
+def found_by_name(run):
+    """Modules that a training finds by name at run time."""
+    extractor = [module_name("edges", RUNS[run].extractor)] if run_edges(run, "") == [] else []
+    return [module_name("models", RUNS[run].model), *extractor]
+
+
+def option(name, value):
+    """An option of the command line, nothing where it has no value."""
+    return f"--{name} {value}" if value else ""
+
+
 def crop(figure):
-    """The option that names the window of a comparison; none leaves the choice to the figure."""
-    return f"--crop {','.join(str(side) for side in figure.crop)}" if figure.crop else ""
+    """The window of a comparison; none leaves the choice to the figure."""
+    return ",".join(str(side) for side in figure.crop or ())

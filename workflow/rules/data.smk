@@ -33,6 +33,6 @@ rule all_data:
     # Trainings wait for this, so that a file which can't be read is known before the first GPU hour. They take it as
     # `ancient`: it orders the jobs and never makes one run again.
     input:
-        [data(name) for name in used_datasets()],
+        [data(name) for name in used(CFG)],
     output:
         touch(f"{OUT}/data/.complete"),

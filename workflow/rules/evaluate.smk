@@ -39,7 +39,7 @@ rule evaluate:
     input:
         sr=f"{OUT}/images/{{method}}/{{dataset}}.h5",
         data=f"{OUT}/data/{{dataset}}.h5",
-        lpips=asset(CFG.evaluation.lpips),
+        lpips=asset(CFG.evaluation.lpips.asset),
     output:
         f"{OUT}/evaluation/{{method}}/{{dataset}}.csv",
     log:

@@ -24,6 +24,28 @@ rule table:
         " --html {output.html} --log {log}"
 
 
+rule shares:
+    input:
+        [calibration(run.name) for run in CFG.calibrated],
+        [f"{OUT}/train/{run.name}/{part}" for run in CFG.calibrated for part in ("run.json", "history.csv")],
+    output:
+        csv=f"{OUT}/tables/shares.csv",
+        md=f"{OUT}/tables/shares.md",
+        html=report(
+            f"{OUT}/tables/shares.html",
+            caption="../report/shares.rst",
+            category="Training",
+            labels={"model": "share of the loss"},
+        ),
+    log:
+        f"{OUT}/logs/table/shares.log",
+    params:
+        calibrations=[calibration(run.name) for run in CFG.calibrated],
+        code=code("sa_sr.render.shares"),
+    shell:
+        "sa-sr shares {params.calibrations} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
+
+
 rule edge_maps:
     input:
         data=lambda wc: data(CFG.figures.edge_maps[wc.edge_maps].dataset),
@@ -65,7 +87,7 @@ rule comparison:
     params:
         item=lambda wc: CFG.figures.comparisons[wc.comparison].item,
         frame=lambda wc: CFG.figures.comparisons[wc.comparison].frame,
-        crop=lambda wc: crop(CFG.figures.comparisons[wc.comparison]),
+        crop=lambda wc: option("crop", crop(CFG.figures.comparisons[wc.comparison])),
         code=code("sa_sr.render.figures"),
     shell:
         "sa-sr figure comparison {input.data} {input.images} --item {params.item:q} --frame {params.frame}"

@@ -14,14 +14,41 @@ rule resolve_pretrain:
 
 
 rule resolve:
+    input:
+        lambda wc: calibration(wc.run) if CFG.is_auto(RUNS[wc.run]) else [],
     output:
         f"{OUT}/train/{{run}}/run.json",
     log:
         f"{OUT}/logs/resolve/{{run}}.log",
     params:
         spec=lambda wc: CFG.train_spec(RUNS[wc.run]).canonical(),
+        calibration=lambda wc, input: option("calibration", input),
     shell:
-        "sa-sr resolve --spec {params.spec:q} --out {output} --log {log}"
+        "sa-sr resolve --spec {params.spec:q} {params.calibration} --out {output} --log {log}"
+
+
+rule calibrate:
+    input:
+        data=lambda wc: data(CFG.model(RUNS[wc.run].model).train_set),
+        weights=lambda wc: run_edges(wc.run, CFG.model(RUNS[wc.run].model).train_set),
+        init=lambda wc: f"{OUT}/pretrain/{RUNS[wc.run].model}-s{RUNS[wc.run].seed}/model.safetensors",
+        features=lambda wc: asset(CFG.model(RUNS[wc.run].model).features.asset),
+    output:
+        f"{OUT}/train/{{run}}/calibration.json",
+    log:
+        f"{OUT}/logs/calibrate/{{run}}.log",
+    benchmark:
+        f"{OUT}/logs/calibrate/{{run}}.tsv"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        spec=lambda wc: CFG.calibrate_spec(RUNS[wc.run]).canonical(),
+        weights=lambda wc, input: option("weights", input.get("weights")),
+        code=lambda wc: code("sa_sr.training.calibrate", *found_by_name(wc.run)),
+    shell:
+        "sa-sr calibrate --spec {params.spec:q} --data {input.data} {params.weights} --init {input.init}"
+        " --features {input.features} --out {output} --threads {threads} --log {log}"
 
 
 rule pretrain:
@@ -46,10 +73,11 @@ rule pretrain:
         gpu=1,
     params:
         state=f"{STATE}/pretrain-{{model}}-s{{seed}}",
+        init=lambda wc, input: option("init", input.get("init")),
         code=lambda wc: code("sa_sr.training.trainer", module_name("models", wc.model)),
     shell:
         "sa-sr pretrain {input.run} --data {input.data} --weights {input.weights} --val-data {input.val_data}"
-        " --val-weights {input.val_weights} --init '{input.init}' --state {params.state}"
+        " --val-weights {input.val_weights} {params.init} --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val} --threads {threads} --log {log}"
 
 
@@ -57,9 +85,9 @@ rule train:
     input:
         run=f"{OUT}/train/{{run}}/run.json",
         data=lambda wc: data(CFG.model(RUNS[wc.run].model).train_set),
-        weights=lambda wc: edges(CFG.model(RUNS[wc.run].model).train_set, RUNS[wc.run].extractor),
+        weights=lambda wc: run_edges(wc.run, CFG.model(RUNS[wc.run].model).train_set),
         val_data=lambda wc: data(CFG.model(RUNS[wc.run].model).val_set),
-        val_weights=lambda wc: edges(CFG.model(RUNS[wc.run].model).val_set, RUNS[wc.run].extractor),
+        val_weights=lambda wc: run_edges(wc.run, CFG.model(RUNS[wc.run].model).val_set),
         init=lambda wc: f"{OUT}/pretrain/{RUNS[wc.run].model}-s{RUNS[wc.run].seed}/model.safetensors",
         features=lambda wc: asset(CFG.model(RUNS[wc.run].model).features.asset),
         all_data=ancient(f"{OUT}/data/.complete"),
@@ -76,8 +104,10 @@ rule train:
         gpu=1,
     params:
         state=f"{STATE}/{{run}}",
-        code=lambda wc: code("sa_sr.training.trainer", module_name("models", RUNS[wc.run].model)),
+        weights=lambda wc, input: option("weights", input.get("weights")),
+        val_weights=lambda wc, input: option("val-weights", input.get("val_weights")),
+        code=lambda wc: code("sa_sr.training.trainer", *found_by_name(wc.run)),
     shell:
-        "sa-sr train {input.run} --data {input.data} --weights {input.weights} --val-data {input.val_data}"
-        " --val-weights {input.val_weights} --init {input.init} --features {input.features} --state {params.state}"
+        "sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
+        " {params.val_weights} --init {input.init} --features {input.features} --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val} --threads {threads} --log {log}"

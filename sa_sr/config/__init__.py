@@ -1,0 +1,188 @@
+"""The configuration: every key with its type, unit, default and meaning.
+
+`load` turns the parsed YAML into a frozen `Config` or raises one UserError that names each wrong key by its path. The
+Snakefile calls it while it is parsed, so a dry run reports mistakes too; nothing here imports torch. config/schema.json
+and config/README.md are generated from the sections (`sa-sr config-docs`).
+"""
+
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from sa_sr.config.data import Clips, ClipSource, Dataset, Expect, Images, Source
+from sa_sr.config.models import Esrgan, Loss, LossTerms, Models, Optimise, VsrResFeatGan
+from sa_sr.config.results import Comparison, EdgeMaps, Evaluation, Figures, LpipsChoice, Table
+from sa_sr.config.runs import CalibrateSpec, PretrainSpec, Run, TrainSpec, resolve
+from sa_sr.config.section import Box, Count, Name, Section
+from sa_sr.consistency import problems
+from sa_sr.data.assets import Asset, known
+from sa_sr.edges import check_parameters
+from sa_sr.errors import UserError
+
+__all__ = [
+    "Box",
+    "CalibrateSpec",
+    "ClipSource",
+    "Clips",
+    "Comparison",
+    "Config",
+    "Dataset",
+    "EdgeMaps",
+    "Esrgan",
+    "Evaluation",
+    "Expect",
+    "Figures",
+    "Images",
+    "Loss",
+    "LossTerms",
+    "LpipsChoice",
+    "Models",
+    "Optimise",
+    "PretrainSpec",
+    "Run",
+    "Section",
+    "Source",
+    "Table",
+    "TrainSpec",
+    "VsrResFeatGan",
+    "load",
+    "resolve",
+]
+
+
+def _with_defaults(extractors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """All parameters of each extractor, so that equal settings are equal text."""
+    checked = {}
+    for name, parameters in extractors.items():
+        try:
+            checked[name] = check_parameters(name, parameters)
+        except UserError as e:
+            raise PydanticCustomError("extractor", "{e}", {"e": str(e)}) from e
+    return checked
+
+
+class Config(Section):
+    """A whole experiment, complete in itself."""
+
+    name: Name
+    """Results go to results/<name>/."""
+    seeds: Annotated[list[Count], Field(min_length=1)] = [1]
+    """Each run is trained once per seed."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """Arithmetic of training: auto is bf16-mixed on a GPU that has it and 32-true elsewhere."""
+    assets: dict[Name, Asset] = {}
+    """Further downloadable files by name, beside the built-in ones (sa_sr/data/assets.yaml)."""
+    datasets: dict[Name, Dataset]
+    """Photos and clips by name."""
+    extractors: Annotated[dict[Name, dict[str, Any]], AfterValidator(_with_defaults)]
+    """Edge extractors with their parameters, in the order of the tables: files of sa_sr/edges/."""
+    models: Models
+    """What is trained and how."""
+    evaluation: Evaluation = Evaluation()
+    """What is measured."""
+    tables: dict[Name, Table] = {}
+    """The tables, by file name."""
+    figures: Figures = Figures()
+    """The figures; training curves are drawn for every model besides."""
+
+    def model(self, name: str) -> "Esrgan | VsrResFeatGan":
+        """The section of one model."""
+        return getattr(self.models, name)
+
+    @cached_property
+    def chosen_models(self) -> "dict[str, Esrgan | VsrResFeatGan]":
+        """The models that the configuration has, by name."""
+        return {name: self.model(name) for name in Models.model_fields if self.model(name) is not None}
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every training of this experiment, in the order of the tables."""
+        return [Run(m, e, s) for m in self.chosen_models for e in self.extractors for s in self.seeds]
+
+    def pretrain_spec(self, model: str, seed: int) -> PretrainSpec:
+        """What may change the initial generator of a model."""
+        m = self.model(model)
+        return PretrainSpec(optimise=m.pretrain, **self._common(m, model, seed), name=f"{model}-s{seed}")
+
+    def train_spec(self, run: Run) -> TrainSpec:
+        """What may change the result of a run."""
+        m = self.model(run.model)
+        return TrainSpec(
+            **self._common(m, run.model, run.seed),
+            name=run.name,
+            optimise=m.train,
+            extractor=run.extractor,
+            extractor_params=self.extractors[run.extractor],
+            discriminator=m.discriminator.model_dump(mode="json"),
+            layer=m.features.layer,
+            feature_scale=m.features.scale,
+            terms=LossTerms(**m.loss.model_dump(include=set(LossTerms.model_fields))),
+            beta2=m.loss.beta2[run.extractor],
+        )
+
+    def calibrate_spec(self, run: Run) -> CalibrateSpec:
+        """What may change the measured share of a run: nothing of how long it trains."""
+        loss, spec = self.model(run.model).loss, self.train_spec(run).model_dump()
+        spec["optimise"] = {"steps": 0, "val_every": 1, "batch": spec["optimise"]["batch"]}
+        return CalibrateSpec(**spec, share=loss.share, batches=loss.calibration_batches)
+
+    @property
+    def calibrated(self) -> list[Run]:
+        """The runs which have a spatially adaptive part."""
+        return [run for run in self.runs if run.extractor != "none"]
+
+    def is_auto(self, run: Run) -> bool:
+        """Whether beta2 of a run comes from its calibration."""
+        return self.train_spec(run).beta2 == "auto"
+
+    def table_spec(self, name: str) -> dict[str, Any]:
+        """What a table shows: its section, the rows in the order of `extractors`, and the kind of its data set."""
+        table = self.tables[name].model_dump(mode="json")
+        kind = self.datasets[table["dataset"]].kind
+        return {
+            "name": name,
+            "dataset_label": table.pop("label"),
+            "extractors": list(self.extractors),
+            "kind": kind,
+            "ssim": self.evaluation.ssim,
+            "lpips": self.evaluation.lpips.model_dump(mode="json"),
+            **table,
+        }
+
+    def _common(self, m: "Esrgan | VsrResFeatGan", model: str, seed: int) -> dict[str, Any]:
+        return {
+            "model": model,
+            "seed": seed,
+            "precision": self.precision,
+            "patch": m.patch,
+            "val_share": m.val_share if m.val_split == "patch" else 0.0,
+            "generator": m.generator.model_dump(mode="json"),
+        }
+
+    def asset(self, name: str) -> Asset:
+        """One asset by name; the configuration's own come before the built-in ones."""
+        return self.assets.get(name) or known()[name]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if found := list(problems(self)):
+            raise PydanticCustomError("inconsistent", "{problems}", {"problems": "\n  ".join(found)})
+        return self
+
+
+def load(values: dict[str, Any], where: str = "configuration") -> Config:
+    """Validate parsed YAML.
+
+    values: the mapping; where: the file's name for the message. Raises UserError with one line for each mistake, led by
+    the path of its key.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as e:
+        lines = []
+        for error in e.errors(include_url=False, include_context=False):
+            path = ".".join(str(part) for part in error["loc"] if part not in ("images", "clips"))
+            lines.append(f"{path}: {error['msg']}" if path else error["msg"])
+        raise UserError(f"{where} is not valid:\n  " + "\n  ".join(lines)) from e

@@ -1,0 +1,95 @@
+"""Sections `evaluation`, `tables` and `figures`: what is measured and shown."""
+
+from typing import Literal
+
+from sa_sr.config.section import Box, Count, Name, Section
+
+
+class LpipsChoice(Section):
+    """Which LPIPS."""
+
+    net: Literal["alex", "vgg"] = "alex"
+    """Network whose features are compared.
+
+    Open: the paper is silent. Evidence: the default of the official package."""
+    version: Literal["0.1", "0.0"] = "0.1"
+    """Of the package's linear layers; 0.0 does not scale its input, and has smaller values.
+
+    Open: the paper is silent. Evidence: 0.1 is the default since 2018; the paper's values on Vid4 look low for it."""
+
+    @property
+    def asset(self) -> str:
+        """The weight file of the network."""
+        return {"alex": "alexnet.ckpt", "vgg": "vgg16.ckpt"}[self.net]
+
+
+class Evaluation(Section):
+    """What is measured on every frame (V)."""
+
+    spaces: list[Literal["rgb", "y"]] = ["rgb", "y"]
+    """PSNR and SSIM on all three channels and on the luma of BT.601.
+
+    Open: the paper is silent. Evidence: its Tables I and II fit RGB, III and IV the luma; all are measured, each table
+    prints one."""
+    borders: list[Count] = [4, 8]
+    """Pixels cut off at each side before PSNR and SSIM.
+
+    Open: the paper is silent. Alternatives: any. Evidence: ESRGAN's test code cuts 4; 8 is a habit of video work."""
+    ssim: Literal["gaussian", "uniform"] = "gaussian"
+    """SSIM's window: 11 x 11 Gaussian (sigma 1.5), or 7 x 7 uniform as scikit-image's default.
+
+    Open: the paper is silent. Evidence: ESRGAN's test code, and MATLAB's original."""
+    lpips: LpipsChoice = LpipsChoice()
+    """Which LPIPS."""
+
+
+class Table(Section):
+    """One of the paper's Tables I-IV."""
+
+    model: Literal["esrgan", "vsrresfeatgan"]
+    """Whose variants are the rows."""
+    dataset: str
+    """One of the model's test sets."""
+    label: str
+    """How the data set is named in the caption."""
+    space: Literal["rgb", "y"]
+    """Channels of PSNR and SSIM; one of evaluation.spaces."""
+    border: Count
+    """Pixels cut off at each side; one of evaluation.borders."""
+    subset: Literal["all", "interior"] = "all"
+    """`interior` leaves out the first and last two frames of each clip, where the five-frame window is incomplete.
+
+    Open: the paper is silent. Evidence: none; with `all`, the frames beyond the ends repeat the last one."""
+    same_data: bool = False
+    """Whether the data set is that of the published table: then the difference to it is printed as well."""
+    published: Literal["table1", "table2", "table3", "table4"] | None = None
+    """The paper's table to print beside ours."""
+
+
+class EdgeMaps(Section):
+    """Figure 1: an image and its edge maps."""
+
+    dataset: str
+    """Data set of the picture."""
+    item: str
+    """Name of the photo's file without its ending, or of the clip."""
+    frame: Count = 0
+    """Frame of a clip, from 0."""
+
+
+class Comparison(EdgeMaps):
+    """Figures 8-10: ground truth, bicubic and the variants of one model, with a magnified crop."""
+
+    model: Literal["esrgan", "vsrresfeatgan"]
+    """Whose variants are compared."""
+    crop: Box | None = None
+    """x, y, width, height in HR pixels; null: where there is detail and the variants differ most."""
+
+
+class Figures(Section):
+    """The paper's figures; training curves are drawn for every model besides."""
+
+    edge_maps: dict[Name, EdgeMaps] = {}
+    """Figures like the paper's Figure 1, by file name."""
+    comparisons: dict[Name, Comparison] = {}
+    """Figures like the paper's Figures 8-10, by file name."""

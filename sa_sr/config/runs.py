@@ -1,0 +1,76 @@
+"""A run, and what one training job needs to know: the content of its run.json."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from sa_sr.config.models import LossTerms, Optimise
+from sa_sr.config.section import Section, Weight
+from sa_sr.errors import UserError
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: model x extractor x seed."""
+
+    model: str
+    extractor: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}-{self.extractor}-s{self.seed}"
+
+    @classmethod
+    def parse(cls, name: str) -> Self:
+        """The run of a name; the parts themselves hold no hyphen."""
+        model, extractor, seed = name.split("-")
+        return cls(model, extractor, int(seed.removeprefix("s")))
+
+
+class PretrainSpec(Section):
+    """The PSNR-oriented stage of one model and seed."""
+
+    name: str
+    model: str
+    seed: int
+    precision: str
+    patch: int
+    val_share: float
+    """Share of the patches that are for validation alone; 0: train and validation sets are apart."""
+    generator: dict[str, Any]
+    optimise: Optimise
+
+
+class TrainSpec(PretrainSpec):
+    """The GAN stage of one run."""
+
+    extractor: str
+    extractor_params: dict[str, Any]
+    discriminator: dict[str, Any]
+    layer: str
+    feature_scale: float
+    terms: LossTerms
+    beta2: Weight | Literal["auto"]
+    """`auto` until `resolve` has put the calibrated value in its place."""
+
+
+class CalibrateSpec(TrainSpec):
+    """The measurement of the spatially adaptive part's share, before the first step of one run."""
+
+    share: float
+    batches: int
+
+
+def resolve(settings: dict[str, Any], calibration: Path | None = None) -> dict[str, Any]:
+    """The settings of a run with the calibrated beta2 in the place of `auto`.
+
+    settings: a TrainSpec or PretrainSpec as JSON; calibration: what `sa-sr calibrate` wrote. Raises UserError where it
+    is needed and not given.
+    """
+    if settings.get("beta2") != "auto":
+        return settings
+    if calibration is None:
+        raise UserError("beta2 is `auto`: --calibration has to name the result of `sa-sr calibrate`")
+    return settings | {"beta2": json.loads(calibration.read_text(encoding="utf-8"))["beta2"]}

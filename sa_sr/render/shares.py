@@ -1,0 +1,70 @@
+"""Stage `shares`: how much of each run's loss was spatially adaptive, when it began and all along.
+
+The paper aims at "around 15 %" (IV-C) and says neither when nor on what this is measured.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sa_sr.config import Run
+from sa_sr.errors import UserError
+from sa_sr.render.labels import label
+from sa_sr.render.page import page
+from sa_sr.storage import atomic_path, write_text
+
+PAPER = 15
+"""Per cent of the generator loss, in the paper (IV-C)."""
+TITLE = "Share of the spatially adaptive (SA) part in the generator loss"
+NOTES = (
+    "At the start: over the first batches, with the pretrained generator and a discriminator that has learnt nothing. "
+    "In training: the sum of the SA part over all steps, divided by the sum of the loss. "
+    f"The paper aims at around {PAPER} % and does not say when."
+)
+
+
+def shares(calibrations: list[Path], csv: Path, md: Path, html: Path) -> None:
+    """Tabulate the calibrations of all spatially adaptive runs beside what their trainings came to.
+
+    calibrations: results of `calibrate`, each in its run's folder beside run.json and history.csv; csv, md, html: files
+    to write. Shares are fractions in the CSV and per cent elsewhere. Raises UserError naming what can't be read.
+    """
+    rows = pd.DataFrame([_row(path) for path in calibrations])
+    with atomic_path(csv) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    printed = pd.DataFrame(
+        {
+            "Method": [label(*names) for names in zip(rows.model, rows.extractor, strict=True)],
+            "Seed": rows.seed,
+            "β₂": rows.beta2.map("{:g}".format),
+            "chosen": rows.chosen,
+            "at the start": rows.share_at_start.map("{:.1%}".format),
+            "in training": rows.share_in_training.map("{:.1%}".format),
+        }
+    )
+    right = ("left", "right", "right", "left", "right", "right")
+    table = printed.to_markdown(index=False, colalign=right, disable_numparse=True)
+    write_text(md, f"### {TITLE}\n\n{table}\n\n{NOTES}\n")
+    write_text(html, page("shares", TITLE, "", printed.to_html(index=False, border=0), NOTES))
+
+
+def _row(path: Path) -> dict[str, Any]:
+    try:
+        measured = json.loads(path.read_text(encoding="utf-8"))
+        trained = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
+        history = pd.read_csv(path.parent / "history.csv")
+        run = Run.parse(measured["name"])
+        return {
+            "run": run.name,
+            "model": run.model,
+            "extractor": run.extractor,
+            "seed": run.seed,
+            "beta2": trained["beta2"],
+            "chosen": measured["chosen"],
+            "share_at_start": measured["share"],
+            "share_in_training": history["l_g_sa"].sum() / history["l_g_total"].sum(),
+        }
+    except (OSError, ValueError, KeyError) as e:
+        raise UserError(f"{path.parent}: no complete record of a training ({e!r}); run it again") from e
