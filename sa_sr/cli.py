@@ -345,10 +345,11 @@ def shares(
 @app.command()
 def check(
     config: Annotated[Path, typer.Argument(help="YAML file of an experiment, e.g. config/paper.yaml.")],
-    measure: Annotated[bool, typer.Option("--measure", help="Time the training steps where there is no GPU, too.")] = False,
+    measure: Annotated[bool, typer.Option("--measure", help="Time training steps even without a GPU.")] = False,
 ) -> None:
     """Check an experiment before it costs anything: networks, data, disk, jobs, hours; exit status 0 if it can run."""
-    from sa_sr.check import check, parse, verdict
+    from sa_sr.check import check, parse
+    from sa_sr.check.part import verdict
 
     logging.getLogger("sa_sr").setLevel(logging.WARNING)  # where each measurement runs is said in the table
     parts = []
@@ -356,7 +357,8 @@ def check(
         parts.append(part)
         print(part, flush=True, end="\n\n")
     print(verdict(parts))
-    raise typer.Exit(any(part.problems for part in parts))
+    if any(part.problems for part in parts):
+        raise typer.Exit(1)
 
 
 @app.command()

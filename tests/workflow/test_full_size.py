@@ -14,21 +14,21 @@ SHARED = ROOT.parent / "shared/data"
 def small_data(config: dict) -> dict:
     """Another source for every data set, fewer steps, smaller batches, a frame stride: all that differs."""
     window = {"crop": [100, 60, 192, 160], "stride": 4, "max_frames": 5}
-    video = SHARED / "video/lofoten_rocks.mp4"
+    video = SHARED / "video/startbootstrap_city.mp4"
     sources = {
-        "div2k": {"folder": str(SHARED / "photos"), "only": ["*0.*"]},
+        "div2k": {"folder": str(SHARED / "photos"), "only": ["[A-D]*"]},
         "set14": {"folder": str(SHARED / "Set14")},
         "vid4": {"folder": str(SHARED / "Vid4"), **window},
         "myanmar_train": {"file": str(video), "scenes": [[0, 40]], "reduce": 2, **window},
         "myanmar_val": {"file": str(video), "scenes": [[50, 90]], "reduce": 2, **window},
-        "myanmar_test": {"file": str(video), "scenes": [[100, 140]], "reduce": 2, **window},
+        "myanmar_test": {"file": str(video), "scenes": [[160, 200]], "reduce": 2, **window},
     }
     datasets = {name: {"kind": config["datasets"][name]["kind"], "sources": [s]} for name, s in sources.items()}
     config = copy.deepcopy(config) | {"name": "full_size", "datasets": datasets}
     config["models"]["esrgan"]["init"] = "realsr_df2k_x4.bin"
     for model in config["models"].values():
         model["features"] |= {"asset": "vgg19_oxford_q8.bin", "scale": model["features"]["scale"] / 20}
-        model["loss"]["calibration_batches"] = 1
+        model["loss"]["calibration_batches"] = 6
         model["train"] |= {"steps": 2, "batch": 2, "val_every": 2, "val_patches": 2}
     config["models"]["vsrresfeatgan"]["pretrain"] |= {"steps": 2, "batch": 2, "val_every": 2, "val_patches": 2}
     config["figures"]["edge_maps"]["figure1"]["item"] = "barbara"

@@ -1,0 +1,46 @@
+"""Check an experiment before its first GPU hour: what can be built, what is lacking, what it will take.
+
+Nothing is downloaded, written or trained. Paths are those of the workflow, relative to the folder that it runs in.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sa_sr.check.data import data, look
+from sa_sr.check.disk import disk
+from sa_sr.check.hours import hours
+from sa_sr.check.networks import build, extractors, networks
+from sa_sr.check.part import Part
+from sa_sr.check.plan import plan
+from sa_sr.config import load
+from sa_sr.data.presence import used
+from sa_sr.errors import UserError
+
+
+def check(values: dict[str, Any], where: str, measure: bool = False) -> Iterator[Part]:
+    """Everything that can be told of an experiment in a few seconds, part by part.
+
+    values: the parsed YAML; where: its file, for messages; measure: time the training steps on a CPU too. Raises
+    UserError where the configuration is not valid; all else that is wrong is a problem of its part.
+    """
+    config = load(values, where)
+    yield Part("Configuration", "<", [(f"{config.name}: {where} is valid",)], [], [])
+    built = {name: build(config, name) for name in config.chosen_models}
+    yield networks(built)
+    yield extractors(config)
+    found = {name: [look(config, source) for source in config.datasets[name].sources] for name in used(config)}
+    yield data(config, found)
+    yield disk(config, built, found)
+    yield plan(config)
+    yield hours(config, where, measure)
+
+
+def parse(file: Path) -> dict[str, Any]:
+    """The content of a YAML file. UserError where it is no YAML."""
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise UserError(f"{file}: not a readable YAML file ({e})") from e

@@ -1,0 +1,58 @@
+"""The jobs that Snakemake will plan, from the configuration alone."""
+
+from sa_sr.check.data import needed
+from sa_sr.check.part import Part
+from sa_sr.config import Config
+from sa_sr.data.presence import used
+
+
+def edge_files(config: Config) -> set[tuple[str, str]]:
+    """Data set and extractor of every file of edge maps."""
+    pairs = set()
+    for m in config.chosen_models.values():
+        # pretraining always reads those of `none`; a run with `edge_scope: crop` makes its maps from its patches
+        read = ["none", *(config.extractors if m.loss.edge_scope == "image" else [])]
+        pairs |= {(name, extractor) for name in (m.train_set, m.val_set) for extractor in read}
+    shown = {figure.dataset for figure in config.figures.edge_maps.values()}
+    return pairs | {(name, extractor) for name in shown for extractor in config.extractors if extractor != "none"}
+
+
+def image_files(config: Config) -> set[tuple[str, str]]:
+    """Method and data set of every file of enlarged pictures: bicubic and all runs on their test sets."""
+    tested = {(run.name, name) for run in config.runs for name in config.model(run.model).test_sets}
+    return tested | {("bicubic", name) for _, name in tested}
+
+
+def jobs(config: Config) -> dict[str, int]:
+    """Jobs of each rule that Snakemake plans where nothing is done yet, from the configuration alone."""
+    pretrainings, images = len(config.chosen_models) * len(config.seeds), image_files(config)
+    tested = sum(method == "bicubic" for method, _ in images)
+    planned = {
+        "download": len(needed(config)),
+        "prepare": len(used(config)),
+        "all_data": 1,
+        "extract_edges": len(edge_files(config)),
+        "resolve_pretrain": pretrainings,
+        "pretrain": pretrainings,
+        "calibrate": len(config.calibrated),
+        "resolve": len(config.runs),
+        "train": len(config.runs),
+        "bicubic": tested,
+        "super_resolve": len(images) - tested,
+        "evaluate": len(images),
+        "aggregate": 1,
+        "table": len(config.tables),
+        "shares": int(bool(config.calibrated)),
+        "edge_maps": len(config.figures.edge_maps),
+        "comparison": len(config.figures.comparisons),
+        "curves": len(config.chosen_models),
+        "all": 1,
+    }
+    return {rule: count for rule, count in planned.items() if count}
+
+
+def plan(config: Config) -> Part:
+    """The jobs of each rule and of all."""
+    planned = jobs(config)
+    rows = [(rule, str(count)) for rule, count in planned.items()]
+    return Part("Plan: jobs of each rule", "<>", [*rows, ("total", str(sum(planned.values())))], [], [])
