@@ -9,12 +9,8 @@ from typing import Any
 
 import yaml
 
-from sa_sr.check.data import data, look
-from sa_sr.check.disk import disk
-from sa_sr.check.hours import hours
-from sa_sr.check.networks import build, extractors, networks
+from sa_sr.check import data, disk, hours, networks, plan
 from sa_sr.check.part import Part
-from sa_sr.check.plan import plan
 from sa_sr.config import load
 from sa_sr.data.presence import used
 from sa_sr.errors import UserError
@@ -28,14 +24,14 @@ def check(values: dict[str, Any], where: str, measure: bool = False) -> Iterator
     """
     config = load(values, where)
     yield Part("Configuration", "<", [(f"{config.name}: {where} is valid",)], [], [])
-    built = {name: build(config, name) for name in config.chosen_models}
-    yield networks(built)
-    yield extractors(config)
-    found = {name: [look(config, source) for source in config.datasets[name].sources] for name in used(config)}
-    yield data(config, found)
-    yield disk(config, built, found)
-    yield plan(config)
-    yield hours(config, where, measure)
+    built = {name: networks.build(config, name) for name in config.chosen_models}
+    yield networks.part(built)
+    yield networks.extractors(config)
+    found = {name: [data.look(config, source) for source in config.datasets[name].sources] for name in used(config)}
+    yield data.part(config, found)
+    yield disk.part(config, built, found)
+    yield plan.part(config)
+    yield hours.part(config, where, measure)
 
 
 def parse(file: Path) -> dict[str, Any]:

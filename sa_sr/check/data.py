@@ -163,7 +163,7 @@ def _weights(config: Config) -> list[str]:
     return list(dict.fromkeys(name for name in [*names, config.evaluation.lpips.asset] if name))
 
 
-def data(config: Config, found: dict[str, list[Look]]) -> Part:
+def part(config: Config, found: dict[str, list[Look]]) -> Part:
     """What is there, what will be downloaded and what is lacking."""
     rows = []
     told: set[str] = set()

@@ -39,7 +39,7 @@ DENSE = "local_variance"
 """An extractor of one's own is taken to need as much as this one."""
 
 
-def disk(config: Config, built: dict[str, Pair | UserError], found: dict[str, list[Look]]) -> Part:
+def part(config: Config, built: dict[str, Pair | UserError], found: dict[str, list[Look]]) -> Part:
     """An estimate of what will be written, against the room that there is.
 
     Left out as small or unknown: logs, tables and figures, and the archives in results/assets/.packages which some of

@@ -111,7 +111,7 @@ def _now() -> float:
     return time.perf_counter()
 
 
-def hours(config: Config, where: str, measure: bool) -> Part:
+def part(config: Config, where: str, measure: bool) -> Part:
     """What all trainings take, at the rate that is measured here."""
     device = "GPU" if torch.cuda.is_available() else "CPU"
     if device == "CPU" and not measure:

@@ -69,7 +69,7 @@ def _tried(network: nn.Module, takes: tuple[int, ...], wanted: tuple[int, ...]) 
     return Network(name, sum(parameter.numel() for parameter in network.parameters()), takes, gives)
 
 
-def networks(built: dict[str, Pair | UserError]) -> Part:
+def part(built: dict[str, Pair | UserError]) -> Part:
     """Sizes and shapes of all networks."""
     rows, problems = [("", "", "parameters", "takes", "gives")], []
     for model, pair in built.items():

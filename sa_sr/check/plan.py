@@ -51,7 +51,7 @@ def jobs(config: Config) -> dict[str, int]:
     return {rule: count for rule, count in planned.items() if count}
 
 
-def plan(config: Config) -> Part:
+def part(config: Config) -> Part:
     """The jobs of each rule and of all."""
     planned = jobs(config)
     rows = [(rule, str(count)) for rule, count in planned.items()]

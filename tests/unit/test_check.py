@@ -17,9 +17,9 @@ from PIL import Image
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
-from sa_sr.check import check
+from sa_sr.check import check, disk
 from sa_sr.check.data import ASSETS, FRAME_RATE, JPEG, PNG, VIDEO, hr_bytes, look, needed
-from sa_sr.check.disk import STORED, _training_bytes, disk
+from sa_sr.check.disk import STORED, _training_bytes
 from sa_sr.check.hours import ON_CPU, Rate, rates
 from sa_sr.check.networks import Network, Pair, build
 from sa_sr.check.part import Part, size
@@ -272,12 +272,12 @@ def test_the_disk_has_to_suffice(place, monkeypatch):
 
 
 def test_what_was_written_before_needs_no_room_again(place, monkeypatch):
-    whole = disk(*survey(tiny()))
+    whole = disk.part(*survey(tiny()))
     (place / "state/tiny").mkdir(parents=True)
     with open("state/tiny/last.pt", "wb") as f:
         f.truncate(3_000_000)
     assert ("of it there already", "0 B") in whole.rows
-    assert ("of it there already", "3.0 MB") in disk(*survey(tiny())).rows
+    assert ("of it there already", "3.0 MB") in disk.part(*survey(tiny())).rows
 
 
 def survey(values):
