@@ -138,14 +138,16 @@ class Config(Section):
         return self.train_spec(run).beta2 == "auto"
 
     def table_spec(self, name: str) -> dict[str, Any]:
-        """What a table shows: its section, the rows in the order of `extractors`, and the kind of its data set."""
+        """What a table shows: its section, the rows in the order of `extractors`, and what its data set holds."""
         table = self.tables[name].model_dump(mode="json")
-        kind = self.datasets[table["dataset"]].kind
+        dataset = self.datasets[table["dataset"]]
+        strides = {getattr(source, "stride", 1) for source in dataset.sources}
         return {
             "name": name,
             "dataset_label": table.pop("label"),
             "extractors": list(self.extractors),
-            "kind": kind,
+            "kind": dataset.kind,
+            "strides": sorted(strides),
             "ssim": self.evaluation.ssim,
             "lpips": self.evaluation.lpips.model_dump(mode="json"),
             **table,

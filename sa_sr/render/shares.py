@@ -4,6 +4,7 @@ The paper aims at "around 15 %" (IV-C) and says neither when nor on what this is
 """
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +41,18 @@ def shares(calibrations: list[Path], csv: Path, md: Path, html: Path) -> None:
             "Seed": rows.seed,
             "β₂": rows.beta2.map("{:g}".format),
             "chosen": rows.chosen,
-            "at the start": rows.share_at_start.map("{:.1%}".format),
-            "in training": rows.share_in_training.map("{:.1%}".format),
+            "at the start": _per_cent(rows.share_at_start),
+            "in training": _per_cent(rows.share_in_training),
         }
     )
     right = ("left", "right", "right", "left", "right", "right")
     table = printed.to_markdown(index=False, colalign=right, disable_numparse=True)
-    write_text(md, f"### {TITLE}\n\n{table}\n\n{NOTES}\n")
+    write_text(md, f"### {TITLE}\n\n{table}\n\n{textwrap.fill(NOTES, 120)}\n")
     write_text(html, page("shares", TITLE, "", printed.to_html(index=False, border=0), NOTES))
+
+
+def _per_cent(fractions: pd.Series) -> pd.Series:
+    return (100 * fractions).map("{:.1f} %".format)
 
 
 def _row(path: Path) -> dict[str, Any]:

@@ -56,6 +56,8 @@ class TableSpec(BaseModel):
     """Whether the paper measured the same data set: then the difference to it is printed too."""
     kind: Literal["images", "clips"] = "clips"
     """What the data set holds."""
+    strides: tuple[int, ...] = (1,)
+    """Every n-th frame of the footage was taken; more than one number where the sources differ."""
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -347,11 +349,18 @@ def _averaging(n: int, spec: TableSpec) -> str:
     """Which frames count and over what their values are averaged; `n` clips or images."""
     if spec.kind == "images":
         return f"Mean over {n} images" if n > 1 else "One image"
+    taken = "All frames" if spec.strides == (1,) else f"Every {' or '.join(map(_ordinal, spec.strides))} frame"
     if n == 1:
         left_out = " without the first and last two" if spec.subset == "interior" else ""
-        return f"All frames of one clip{left_out}, mean over them"
+        return f"{taken} of one clip{left_out}, mean over them"
     left_out = " without the first and last two of each" if spec.subset == "interior" else ""
-    return f"All frames of {n} clips{left_out}, mean over the frames of each clip, then over the clips"
+    return f"{taken} of {n} clips{left_out}, mean over the frames of each clip, then over the clips"
+
+
+def _ordinal(n: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st ..."""
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"
 
 
 def _remarks(groups: list[Group]) -> str:

@@ -120,6 +120,8 @@ def test_the_protocol_is_directly_under_the_heading_of_markdown(tmp_path):
     ("update", "means", "fact"),
     [
         ({}, {}, "All frames of 2 clips, mean over the frames of each clip, then over the clips; one training seed."),
+        ({"strides": (4,)}, {}, "Every 4th frame of 2 clips, mean over the frames of each clip, then over the clips"),
+        ({"strides": (1, 2, 13)}, {"n": 1}, "Every 1st or 2nd or 13th frame of one clip, mean over them"),
         ({}, {"n": 1}, "whole frames. All frames of one clip, mean over them; one training seed."),
         ({"subset": "interior"}, {"n": 1}, "All frames of one clip without the first and last two, mean over them"),
         ({"kind": "images"}, {}, "whole images. Mean over 2 images; one training seed."),
