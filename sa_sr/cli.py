@@ -25,6 +25,21 @@ figure = typer.Typer(help="Draw a figure.", no_args_is_help=True)
 app.add_typer(figure, name="figure")
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from sa_sr import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
     """Run a command; a UserError becomes one line on standard error and in the log, and exit status 1."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -210,6 +225,8 @@ def upscale(
     from sa_sr.models.generators import load
     from sa_sr.storage import atomic_path
 
+    if not image.is_file():
+        raise UserError(f"{image}: no such file")
     if out.suffix.lower() != ".png":
         raise UserError(f"{out}: the result is a PNG; give a name that ends in .png")
     network = load(model)
@@ -306,6 +323,8 @@ def comparison(
     frame: int = 0,
     crop: Annotated[str, typer.Option(help="x,y,width,height; empty for the most telling window.")] = "",
     scores: Annotated[Path | None, typer.Option(help="frames.csv of the evaluation.")] = None,
+    space: Annotated[str, typer.Option(help="Channels of the printed PSNR: rgb or y.")] = "rgb",
+    border: Annotated[int, typer.Option(help="Pixels cut off at each side before it.")] = 4,
     log: Log = None,
 ) -> None:
     """Figures 8-10: ground truth and results with a magnified window."""
@@ -313,7 +332,7 @@ def comparison(
 
     window = TypeAdapter(tuple[int, int, int, int] | None).validate_python(crop.split(",") if crop else None)
     panels = {_label(path.parent.name): path for path in images}
-    figure_comparison(data, panels, item, frame, out, window, scores)
+    figure_comparison(data, panels, item, frame, out, window, scores, space, border)
 
 
 @figure.command()

@@ -29,6 +29,7 @@ from sa_sr.config.models import (
     VSRResNetSize,
 )
 from sa_sr.config.results import LpipsChoice, Table
+from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Url
 from sa_sr.plugins import find, names
 from sa_sr.storage import write_text
 
@@ -60,6 +61,11 @@ WORDS = {
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "(top level)": Config,
+    "assets.<name>": Asset,
+    "assets.<name>.sources: a file on the web": Url,
+    "assets.<name>.sources: out of a package": PackageFile,
+    "assets.<name>.sources: of an installed package": Installed,
+    "assets.<name>.sources: a file of one's own": Local,
     "datasets.<name>, kind: images": Images,
     "datasets.<name>.sources, of images": Source,
     "datasets.<name>, kind: clips": Clips,
@@ -99,7 +105,12 @@ def write_docs(folder: Path) -> None:
 
 
 def _section(path: str, section: type[BaseModel]) -> str:
-    lines = [f"\n## {path}\n", f"{section.__doc__}\n", "| key | type | default | meaning |", "|---|---|---|---|"]
+    lines = [
+        f"\n## {path}\n",
+        f"{_paragraphs(section.__doc__)[0]}\n",
+        "| key | type | default | meaning |",
+        "|---|---|---|---|",
+    ]
     return "\n".join([*lines, *_rows(section)]) + "\n"
 
 
@@ -111,8 +122,13 @@ def _rows(section: type[BaseModel]) -> Iterator[str]:
 
 def _extractor(name: str) -> str:
     text = f"\n## extractors.{name}\n\n{_paragraphs(find('edges', name).__doc__)[0]} See `sa_sr/edges/{name}.py`.\n"
-    rows = [f"| `{p.name}` | {p.annotation.__name__} | `{json.dumps(p.default)}` |" for p in _parameters(name)]
+    rows = [f"| `{p.name}` | {_annotation(p)} | `{json.dumps(p.default)}` |" for p in _parameters(name)]
     return text + ("\n".join(["\n| parameter | type | default |", "|---|---|---|", *rows]) + "\n" if rows else "")
+
+
+def _annotation(parameter: inspect.Parameter) -> str:
+    """The type of a parameter; an extractor of one's own may have none."""
+    return "any" if parameter.annotation is parameter.empty else getattr(parameter.annotation, "__name__", "any")
 
 
 def _parameters(extractor: str) -> list[inspect.Parameter]:

@@ -37,7 +37,9 @@ def _assets(config: "Config") -> Iterator[str]:
     for name, model in config.chosen_models.items():
         wanted |= {f"models.{name}.features.asset": model.features.asset, f"models.{name}.init": model.init}
     for path, asset in wanted.items():
-        if asset is not None:
+        if asset is not None and ("/" in asset or "\\" in asset):
+            yield f"{path}: {asset!r} is a path; name a file of your own under `assets`, with `path` as its source"
+        elif asset is not None:
             yield from _missing(path, asset, assets, "asset")
 
 
@@ -72,13 +74,11 @@ def _rendering(config: "Config") -> Iterator[str]:
             yield f"{path}.model: {one.model!r} is not in models"
         elif one.dataset not in config.model(one.model).test_sets:
             yield f"{path}.dataset: {one.dataset!r} is not in models.{one.model}.test_sets"
+        if one.space not in config.evaluation.spaces or one.border not in config.evaluation.borders:
+            yield f"{path}: space {one.space}, border {one.border} is not measured; see evaluation"
     for name, table in config.tables.items():
-        if table.space not in config.evaluation.spaces or table.border not in config.evaluation.borders:
-            yield f"tables.{name}: space {table.space}, border {table.border} is not measured; see evaluation"
         if table.published and PUBLISHED[table.published].model != table.model:
             yield f"tables.{name}.published: {table.published} of the paper is not about {table.model}"
-    if config.figures.comparisons and ("rgb" not in config.evaluation.spaces or 4 not in config.evaluation.borders):
-        yield "evaluation: figures.comparisons print PSNR of space rgb with border 4; add these"
     figures = config.figures.edge_maps | config.figures.comparisons
     curves = {f"curves_{name}" for name in config.chosen_models}
     for name in (config.figures.edge_maps.keys() & config.figures.comparisons.keys()) | (curves & figures.keys()):

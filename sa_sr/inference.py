@@ -30,7 +30,7 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
     torch.set_num_threads(threads)
     window, network = generator(model, recipe)
     with h5_reader(data) as f, h5_writer(out, method=model.parent.name) as result:
-        for item in progress(sorted(f["hr"]), f"super-resolve {data.stem}", len(f["hr"]), unit="item"):
+        for item in progress(sorted(f["hr"]), f"super-resolve {data.stem}", len(f["hr"]), unit="items"):
             put(result, f"sr/{item}", _enlarged(network, f, item, window, tile))
 
 

@@ -59,7 +59,7 @@ class SpatiallyAdaptiveLoss(nn.Module):
 
     distance: `l1`, `charbonnier` or a function of one's own; beta1: weight everywhere; beta2: weight on edges;
     extractor, params: how W is made from hr when the caller has no precomputed map (sa_sr.edges.extract); reduction:
-    `mean`, or `total` for sums.
+    `mean`, or `total` for sums. Raises UserError for an extractor or a parameter that does not exist.
     """
 
     def __init__(
@@ -74,7 +74,14 @@ class SpatiallyAdaptiveLoss(nn.Module):
     ):
         super().__init__()
         self.distance, self.beta1, self.beta2, self.reduction = distance, beta1, beta2, reduction
+        if extractor is not None:
+            from sa_sr.edges import check_parameters
+
+            params = check_parameters(extractor, params)
         self.extractor, self.params = extractor, params
+
+    def extra_repr(self) -> str:
+        return f"beta1={self.beta1}, beta2={self.beta2}, extractor={self.extractor!r}"
 
     def forward(self, sr: Tensor, hr: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar loss of sr, hr (N, 3, H, W) in [0, 1]; weight (N, 1 or 3, H, W) in [0, 1] is W(hr)."""

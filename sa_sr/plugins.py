@@ -1,5 +1,6 @@
 """Find an extractor or a model by name: a file of this package, or "package.module:attribute"."""
 
+import difflib
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -21,8 +22,11 @@ def find(kind: str, name: str) -> Any:
     try:
         return getattr(import_module(module_name(kind, name)), attribute)
     except (ModuleNotFoundError, AttributeError) as e:
-        known = ", ".join(names(kind))
-        raise UserError(f"no {kind} plugin {name!r} ({e}); there is: {known}, or give package.module:attribute") from e
+        known = names(kind)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f" ({e})"
+        there = f"there is: {', '.join(known)}, or give package.module:attribute"
+        raise UserError(f"no {kind} plugin {name!r}{hint}; {there}") from e
 
 
 def names(kind: str) -> list[str]:

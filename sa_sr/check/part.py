@@ -48,3 +48,8 @@ def size(count: float) -> str:
         if count < 1000:
             return f"{count:.1f} {unit}"
     return f"{count / 1000:.1f} TB"
+
+
+def counted(count: int, what: str) -> str:
+    """How many there are of something: "1 frame", "2 frames"."""
+    return f"{count} {what}{'s' * (count != 1)}"

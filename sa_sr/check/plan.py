@@ -1,6 +1,6 @@
 """The jobs that Snakemake will plan, from the configuration alone."""
 
-from sa_sr.check.data import needed
+from sa_sr.check.assets import needed
 from sa_sr.check.part import Part
 from sa_sr.config import Config
 from sa_sr.data.presence import used
@@ -55,4 +55,4 @@ def part(config: Config) -> Part:
     """The jobs of each rule and of all."""
     planned = jobs(config)
     rows = [(rule, str(count)) for rule, count in planned.items()]
-    return Part("Plan: jobs of each rule", "<>", [*rows, ("total", str(sum(planned.values())))], [], [])
+    return Part("Plan, from nothing: jobs of each rule", "<>", [*rows, ("total", str(sum(planned.values())))], [], [])

@@ -67,7 +67,7 @@ class Config(Section):
     """A whole experiment, complete in itself."""
 
     name: Name
-    """Results go to results/<name>/."""
+    """Results go to results/<name>/, so a copy of a configuration needs a name of its own."""
     seeds: Annotated[list[Count], Field(min_length=1)] = [1]
     """Each run is trained once per seed."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from sa_sr.config.section import Box, PositiveFloat, PositiveInt, Scene, Section
 
@@ -115,4 +115,11 @@ class Clips(Degradation):
     """Where they come from."""
 
 
-Dataset = Annotated[Images | Clips, Field(discriminator="kind")]
+Dataset = Annotated[
+    Annotated[Images, Tag("images")] | Annotated[Clips, Tag("clips")],
+    Discriminator(
+        lambda section: section.get("kind") if isinstance(section, dict) else section.kind,
+        custom_error_type="kind",
+        custom_error_message="a data set needs the key `kind`, which is images or clips",
+    ),
+]

@@ -70,8 +70,9 @@ class Features(Section):
     scale: PositiveFloat = 1.0
     """Factor on the features. Features of the original Oxford weights are about twenty times torchvision's.
 
-    Open: the size of the video model's features. Alternatives: 1. Evidence: with 1 the paper's beta2 would give a share
-    of 1 %; with SRGAN's 1/12.75 = 0.0784 it is near the 15 % that the paper aims at."""
+    Open: the size of the video model's features. Alternatives: any; config/paper.yaml has SRGAN's 1/12.75 = 0.0784.
+    Evidence: with 1 the video model's beta2 would give a share of 1 %, with 0.0784 about the 15 % that the paper aims
+    at; for ESRGAN 1 does."""
 
 
 class LossTerms(Section):
@@ -84,8 +85,8 @@ class LossTerms(Section):
     beta1: Weight
     """beta (eq. 17, 21), beta_1 (eq. 19, 23): plain pixel loss.
 
-    Open: whether 0.01 beside a beta2 of 20 is a slip of the pen. Evidence: with means over pixels it takes 20 to reach
-    the share of 15 %."""
+    Open: whether 0.01 is meant, beside a beta2 of 20. Alternatives: any. Evidence: with means over pixels it takes 20
+    to reach the share of 15 %."""
     pixel: Literal["l1", "charbonnier"]
     """Distance of the pixel loss: eq. 4 or eq. 5."""
     feature: Literal["l1", "charbonnier"]
@@ -95,12 +96,12 @@ class LossTerms(Section):
     gan_type: Literal["ragan", "vanilla", "saturating"]
     """Adversarial loss: relativistic average, eq. 14 with the non-saturating generator, or eq. 14 to the letter.
 
-    Open: eq. 14 is the standard loss, and ESRGAN "remains the same". Evidence: ESRGAN's code is relativistic, and
-    nobody trains with the saturating form."""
+    Open: eq. 14 is the standard loss, and ESRGAN "remains the same". Evidence: ESRGAN's code is
+    relativistic; the saturating form's gradient fades where the discriminator is sure."""
     epsilon: PositiveFloat = 1e-3
     """Of Charbonnier's distance (eq. 5).
 
-    Open: its value. Alternatives: any. Evidence: the usual one."""
+    Open: its value. Alternatives: any. Evidence: 1e-3 is the usual one."""
     reduction: Literal["mean", "sum"] = "mean"
     """Distances as means over pixels and channels, or as sums (and means over the batch).
 
@@ -165,7 +166,8 @@ class Optimise(Section):
     milestones: list[PositiveInt] = []
     """Iterations at which the learning rate changes.
 
-    Open: whether ESRGAN's rate is halved once more at 400,000. Evidence: it lists four, as the code of 2018 did."""
+    Open: whether ESRGAN's rate is halved once more later. Alternatives: [50000, 100000, 200000, 300000, 400000].
+    Evidence: the paper lists four, as the code of 2018 did."""
     gamma: PositiveFloat = 0.5
     """Factor on the learning rate at each milestone."""
     betas: tuple[Weight, Weight] = (0.9, 0.999)
@@ -212,7 +214,8 @@ class Model(Section):
     init: str | None = None
     """Asset with generator weights to start from; null: the model's own initialisation.
 
-    Open: whether the retrained ESRGAN baseline starts like the others. Alternatives: null. Evidence: IV-B names the
+    Open: whether the retrained ESRGAN baseline starts like the others. Alternatives: any weights of the generator, as
+    RRDB_PSNR_x4.pth in config/paper.yaml. Evidence: IV-B names the
     PSNR-oriented weights of ESRGAN's authors; those of VSRResNet are not public, so it is pretrained here."""
     features: Features
     """The perceptual loss's features."""

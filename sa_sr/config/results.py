@@ -29,12 +29,12 @@ class Evaluation(Section):
     spaces: list[Literal["rgb", "y"]] = ["rgb", "y"]
     """PSNR and SSIM on all three channels and on the luma of BT.601.
 
-    Open: the paper is silent. Evidence: its Tables I and II fit RGB, III and IV the luma; all are measured, each table
-    prints one."""
+    Open: the paper is silent. Alternatives: one of the two. Evidence: its Tables I and II fit RGB, III and IV the luma;
+    both are measured, each table prints one."""
     borders: list[Count] = [4, 8]
     """Pixels cut off at each side before PSNR and SSIM.
 
-    Open: the paper is silent. Alternatives: any. Evidence: ESRGAN's test code cuts 4; 8 is a habit of video work."""
+    Open: the paper is silent. Alternatives: any. Evidence: ESRGAN's test code cuts 4; 8 is common for video."""
     ssim: Literal["gaussian", "uniform"] = "gaussian"
     """SSIM's window: 11 x 11 Gaussian (sigma 1.5), or 7 x 7 uniform as scikit-image's default.
 
@@ -59,7 +59,8 @@ class Table(Section):
     subset: Literal["all", "interior"] = "all"
     """`interior` leaves out the first and last two frames of each clip, where the five-frame window is incomplete.
 
-    Open: the paper is silent. Evidence: none; with `all`, the frames beyond the ends repeat the last one."""
+    Open: the paper is silent. Evidence: none; with `all`, the frames beyond the ends repeat the last one, so the
+    video model's tables in config/paper.yaml take `interior`."""
     same_data: bool = False
     """Whether the data set is that of the published table: then the difference to it is printed as well."""
     published: Literal["table1", "table2", "table3", "table4"] | None = None
@@ -84,6 +85,10 @@ class Comparison(EdgeMaps):
     """Whose variants are compared."""
     crop: Box | None = None
     """x, y, width, height in HR pixels; null: where there is detail and the variants differ most."""
+    space: Literal["rgb", "y"] = "rgb"
+    """Channels of the PSNR under each result; one of evaluation.spaces."""
+    border: Count = 4
+    """Pixels cut off at each side before it; one of evaluation.borders."""
 
 
 class Figures(Section):

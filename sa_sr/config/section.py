@@ -2,13 +2,23 @@
 
 import difflib
 import json
+import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$")]
-"""Names of data sets and configurations become file names: letters, digits, `_` and `.` only."""
+
+def _is_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*", text):
+        raise PydanticCustomError(
+            "name", "{text} can't be a name: letters, digits, _ and . are allowed, and no hyphen", {"text": repr(text)}
+        )
+    return text
+
+
+Name = Annotated[str, AfterValidator(_is_name)]
+"""Names become file names; a hyphen is left to the names of runs."""
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]

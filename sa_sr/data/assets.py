@@ -1,5 +1,6 @@
 """What the project needs from outside: single files, each with a pinned checksum and an ordered list of sources."""
 
+import difflib
 import hashlib
 from functools import cache
 from importlib.resources import files
@@ -18,7 +19,7 @@ Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Url(_Strict):
@@ -28,8 +29,11 @@ class Url(_Strict):
     """
 
     url: str = Field(pattern=r"^https?://")
+    """Its address."""
     member: str | None = None
+    """The file in an archive."""
     file_sha256: Sha256 | None = None
+    """Of the archive."""
 
     @property
     def file(self) -> str:
@@ -47,9 +51,13 @@ class PackageFile(_Strict):
     """One `member` of a wheel or sdist in the package index which pip is configured for; read, never installed."""
 
     package: str = Field(pattern=r"^[A-Za-z0-9._-]+==[^=\s]+$")
+    """Name and version, as `scikit-image==0.26.0`."""
     file: str = Field(pattern=r"^[^/\\]+\.(whl|tar\.gz|zip)$")
+    """The package's file."""
     file_sha256: Sha256
+    """Of the package's file."""
     member: str
+    """The file in it, a glob."""
 
     def __str__(self) -> str:
         return f"package file {self.file} ({self.member})"
@@ -59,7 +67,9 @@ class Installed(_Strict):
     """A file of a distribution in this Python environment."""
 
     installed: str
+    """Name of the distribution."""
     member: str
+    """Path of the file in it."""
 
     def __str__(self) -> str:
         return f"installed {self.installed} ({self.member})"
@@ -69,6 +79,7 @@ class Local(_Strict):
     """A file that the user has."""
 
     path: str
+    """Its path."""
 
     def __str__(self) -> str:
         return self.path
@@ -96,10 +107,15 @@ class Asset(_Strict):
     """One file: what it is, under which licence, its checksum and size, and where to get it, best place first."""
 
     about: str
+    """What it is."""
     licence: str
+    """Its terms."""
     sha256: Checksum
+    """SHA-256 of the file, or at least its first 8 digits where no more are published."""
     bytes: int | None = Field(default=None, gt=0)
+    """Its size."""
     sources: tuple[Source, ...] = Field(min_length=1)
+    """Where it is to be had, tried in order."""
 
 
 class Refused(Exception):
@@ -116,5 +132,7 @@ def known() -> dict[str, Asset]:
 def find(name: str) -> Asset:
     """The known asset `name`; UserError with the names that exist when it isn't one."""
     if name not in known():
-        raise UserError(f"no asset {name!r}; there is: {', '.join(sorted(known()))}")
+        near = difflib.get_close_matches(name, known(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"no asset {name!r}{hint} (there is: {', '.join(sorted(known()))})")
     return known()[name]

@@ -16,5 +16,5 @@ def bicubic(data: Path, out: Path) -> None:
     """
     with h5_reader(data) as f, h5_writer(out, method="bicubic") as result:
         border = f.attrs["border"]
-        for item in progress(sorted(f["lr"]), f"bicubic {data.stem}", len(f["lr"]), unit="item"):
+        for item in progress(sorted(f["lr"]), f"bicubic {data.stem}", len(f["lr"]), unit="items"):
             put(result, f"sr/{item}", (imresize(frame, SCALE, border) for frame in f["lr"][item]))

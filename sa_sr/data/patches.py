@@ -72,8 +72,8 @@ class Patches(Dataset):
         for item, (frames, height, width, _) in zip(self.items, self.shapes, strict=True):
             if min(height, width) < patch or frames < window:
                 raise UserError(
-                    f"{data}: {item!r} has {frames} frames of {width}x{height} pixels,"
-                    f" too small for a patch of {patch} and {window} frames"
+                    f"{data}: {item!r} is {width}x{height} pixels, frames: {frames}; "
+                    f"too small for a patch of {patch} pixels, frames: {window}"
                 )
         pixels = np.array([(t - window + 1) * h * w for t, h, w, _ in self.shapes], dtype=float)
         self.bounds = np.cumsum(pixels) / pixels.sum()  # every position of every frame is equally likely

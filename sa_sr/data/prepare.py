@@ -32,7 +32,7 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
     attrs = {"kind": dataset.kind, "degradation": dataset.degradation, "border": border}
     with h5_writer(out, dataset=dataset.canonical(), **attrs) as f:
         found = ((source, *item) for source in dataset.sources for item in _items(source, assets))
-        for source, where, item, frames in progress(found, f"prepare {out.stem}", unit="item"):
+        for source, where, item, frames in progress(found, f"prepare {out.stem}", unit="items"):
             if f"hr/{item}" in f:
                 raise UserError(f"{where}: a second item is named {item!r}; rename one of the files")
             fitted = (_fit(frame, source.reduce, source.crop, where) for frame in frames)

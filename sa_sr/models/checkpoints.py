@@ -77,7 +77,7 @@ def load_state(path: str | Path) -> tuple[State, dict[str, str]]:
             raise UserError(f"{path}: a damaged safetensors file ({e})") from e
     if is_ncnn(start):
         return load_realsr(path), {}
-    raise UserError(f"{path}: no weight file that this program knows (safetensors, .pth or RealSR's ncnn .bin)")
+    raise UserError(f"{path}: not a weight file that can be read here (safetensors, .pth or RealSR's ncnn .bin)")
 
 
 def head(path: str | Path) -> bytes:

@@ -19,7 +19,7 @@ from scipy.ndimage import uniform_filter
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
 from sa_sr.render import style
-from sa_sr.render.labels import BICUBIC, METRICS, label
+from sa_sr.render.labels import BICUBIC, METRICS, SPACES, label
 from sa_sr.render.style import GUTTER, WIDTH
 from sa_sr.storage import h5_reader
 
@@ -99,7 +99,12 @@ def figure_comparison(
 
     zoom = max(1, room // w)
     grid = Grid(columns, len(panels) + 1, w * zoom, h * zoom, lines=2 if scores else 1)
-    with style.figure(*grid.size, out) as fig:
+    width, height = grid.size
+    with style.figure(width, height + (style.FOOT if scores else 0), out) as fig:
+        if scores:
+            style.footnote(
+                fig, 0, f"Of the whole picture; PSNR on {SPACES[space]}, {border} pixels cut off at each border."
+            )
         whole = _fit(truth, grid.width, grid.height)
         left, top = (grid.width - whole.shape[1]) // 2, grid.height - whole.shape[0]  # on its caption
         style.mark(style.picture(fig, whole, left, top), crop, whole.shape[1] / truth.shape[1])
@@ -280,7 +285,7 @@ def _scores(path: Path, dataset: str, item: str, frame: int, space: str, border:
 
 
 def _note(scores: Scores, sr_file: Path, source: Path | None) -> str:
-    """ "28.31 dB, LPIPS 0.1234" of the method whose folder the sr file lies in; nothing without a source."""
+    """ "PSNR 28.31 dB, LPIPS 0.1234" of the method whose folder the sr file lies in; nothing without a source."""
     if source is None:
         return ""
     method = sr_file.parent.name
@@ -289,7 +294,7 @@ def _note(scores: Scores, sr_file: Path, source: Path | None) -> str:
             raise UserError(f"{source}: has no {metric} of {method} for this frame; evaluate and aggregate again")
     psnr, lpips = METRICS["psnr"], METRICS["lpips"]
     return (
-        f"{scores[method, 'psnr']:.{psnr.decimals}f} {psnr.unit}, "
+        f"{psnr.label} {scores[method, 'psnr']:.{psnr.decimals}f} {psnr.unit}, "
         f"{lpips.label} {scores[method, 'lpips']:.{lpips.decimals}f}"
     )
 
@@ -367,7 +372,7 @@ def _remarks(history: Mapping[str, Series], val: Mapping[str, Series]) -> str:
     points = f"means over {each:,} steps" if each > 1 else "single steps"
     remarks = [f"Pale: {points}; strong: running mean over {each * window:,} steps."] if window > 1 else []
     remarks += [f"Points: {points}."] if window == 1 and each > 1 else []
-    remarks += ["Dots: smallest validation loss, whose weights are kept."] if val else []
+    remarks += ["Dots: the weights that are kept."] if val else []
     return " ".join(remarks)
 
 
@@ -388,7 +393,7 @@ def _draw(ax: "Axes", curve: Curve, runs: Mapping[str, Series], colours: Mapping
             if len(mean["step"]) < len(run["step"]):
                 ax.plot(run["step"], factor * run[column], color=colour, linewidth=0.5, alpha=0.25)
     for name, run in runs.items() if curve.val else ():
-        kept = run["val_loss"].argmin()
+        kept = run["kept"].argmax()
         ax.plot(run["step"][kept], factor * run[curve.column][kept], "o", color=colours[name], **DOT)
     ax.set_title(curve.title + unit, loc="left", pad=5)
     ax.margins(y=0.1)
@@ -399,7 +404,7 @@ def _draw(ax: "Axes", curve: Curve, runs: Mapping[str, Series], colours: Mapping
         _paper_share(ax, _second_half(smooth, "sa_share", factor))
     if curve.dashed:
         ax.set_yticks([0, 0.5, 1])
-        ax.set_ylim(-0.25, 1.25)  # room for the words
+        ax.set_ylim(-0.15, 1.15)  # room for the words
         style.note(ax, max(_second_half(smooth, curve.column)), "real")
         style.note(ax, min(_second_half(smooth, curve.dashed)), "generated (dashed)", below=True)
 

@@ -24,8 +24,8 @@ WIDTH = round(7.16 * DPI)
 """Width of the text (two columns), pixels."""
 GUTTER = 12
 """Pixels between panels."""
-CAPTION, LINE = 9, 26
-"""Pixels between a panel and its caption, and from line to line."""
+CAPTION, LINE, FOOT = 9, 26, 34
+"""Pixels between a panel and its caption, from line to line, and for a footnote below all."""
 
 INK = "#1a1a1a"
 MUTED = "#6b6b6b"

@@ -302,9 +302,11 @@ def _groups(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> list[Grou
     groups = [Group("Measured", names("{} {}"), cells(measured), bold)]
     if any(entry.difference is not None for entry in printed.values()):
         heading = f"Difference to {label(spec.model)}"
-        groups.append(Group(heading, names("Δ{}"), cells(difference), f"Δ: difference to {label(spec.model)}."))
+        groups.append(
+            Group(heading, names("Δ{}"), cells(difference), f"Δ: difference to {label(spec.model)}, before rounding.")
+        )
     if (paper := spec.paper) is not None:
-        caution = "" if spec.same_data else "; not the data measured here, so compare the differences, not the values"
+        caution = "" if spec.same_data else "; on other data than ours, whose values are not comparable"
         source = f"† Paper: Table {paper.number} of {SOURCE}, on {paper.dataset}, protocol not given{caution}."
         groups.append(Group(f"Paper, {paper.dataset}", names("{}†"), cells(published), source))
         if spec.same_data:

@@ -51,7 +51,7 @@ def calibrate(
     loader = islice(DataLoader(patches, spec.optimise.batch), spec.batches)
     measured = []
     with torch.no_grad():
-        for found in progress(loader, f"calibrate {spec.name}", spec.batches, unit="batch"):
+        for found in progress(loader, f"calibrate {spec.name}", spec.batches, unit="batches"):
             batch = to_device(fabric, found)
             _, terms = stage.loss(stage.generator(batch[0]), batch)
             measured.append({name: term.item() for name, term in terms.items()})

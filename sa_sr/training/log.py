@@ -36,9 +36,10 @@ class History:
     def load_state_dict(self, state: dict) -> None:
         self.rows, self.validations, self._sums = state["rows"], state["validations"], state["sums"]
 
-    def write(self, history: Path, validations: Path) -> None:
-        """Write both as CSV, six significant digits."""
-        for path, rows in ((history, self.rows), (validations, self.validations)):
+    def write(self, history: Path, validations: Path, kept: int = 0) -> None:
+        """Write both as CSV, six significant digits; `kept` is the step whose weights are the result."""
+        chosen = [{**row, "kept": float(row["step"] == kept)} for row in self.validations]
+        for path, rows in ((history, self.rows), (validations, chosen)):
             text = io.StringIO()
             writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["step"], lineterminator="\n")
             writer.writeheader()

@@ -92,7 +92,7 @@ def fit(
         validation = validation_batches(fabric, spec, recipe, files)
         now = time.monotonic()
         batches = enumerate(training_batches(fabric, spec, recipe, files, done, threads), done + 1)
-        for step, batch in progress(batches, f"train {spec.name}", plan.steps, done, "step"):
+        for step, batch in progress(batches, f"train {spec.name}", plan.steps, done, "steps"):
             rate = set_learning_rate(stage, plan, step)
             terms = stage.step(batch)
             now, before = time.monotonic(), now
@@ -111,7 +111,7 @@ def fit(
                 log.error("%s: stopped by signal %d; step %d is saved", spec.name, folder.interrupted, step)
                 sys.exit(128 + folder.interrupted)
 
-    history.write(files.history, files.validations)
+    history.write(files.history, files.validations, best["step"])
     save_generator(files.model, stage, spec, best)
 
 

@@ -270,7 +270,8 @@ def write_training(root: Path, steps: int, every: int = 1, extractors=("none", "
                 rows.writerow([step, 1, 4e-4 + 1e-4 * t, sa * (1 + t), 0.8 - 0.2 * t, 5e-3, sa, 0.6, 0.5 + t / 3, 0.5])
         with open(folder / "val.csv", "w", newline="") as f:
             rows = csv.writer(f)
-            rows.writerows([["step", "val_loss", "val_psnr"], [steps // 2, 0.5 + k, 25], [steps, 0.6 + k, 26]])
+            head = ["step", "val_loss", "val_psnr", "kept"]
+            rows.writerows([head, [steps // 2, 0.5 + k, 25, 1], [steps, 0.6 + k, 26, 0]])
         histories[extractor], vals[extractor] = folder / "history.csv", folder / "val.csv"
     return histories, vals
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sa_sr.edges import extract
+from sa_sr.errors import UserError
 from sa_sr.losses import (
     SpatiallyAdaptiveLoss,
     charbonnier,
@@ -63,6 +64,12 @@ def test_the_weight_map_can_be_made_from_the_ground_truth():
     made = SpatiallyAdaptiveLoss(l1, 0.01, 20, "local_variance", window=3, delta=0.03)(sr, hr)
     weight = torch.from_numpy(extract(image, "local_variance", window=3, delta=0.03)).permute(2, 0, 1)[None]
     assert made.item() == pytest.approx(0.1 * (0.01 + 20 * weight.mean().item()), rel=1e-5)
+
+
+def test_an_extractor_that_does_not_exist_is_told_at_once():
+    with pytest.raises(UserError, match=r"no edges plugin 'cany'; did you mean 'canny'\?"):
+        SpatiallyAdaptiveLoss(l1, 0.01, 20, extractor="cany")
+    assert "beta2=20" in repr(SpatiallyAdaptiveLoss(l1, 0.01, 20, extractor="canny"))
 
 
 def test_without_map_and_extractor_the_loss_says_what_it_needs():

@@ -117,7 +117,7 @@ def test_video_patches_are_five_bicubic_frames_around_the_target(clip):
 
 
 def test_a_picture_smaller_than_the_patch_is_named(photos):
-    with pytest.raises(UserError, match="'chelsea' has 1 frames of 448x300 pixels, too small for a patch of 320"):
+    with pytest.raises(UserError, match="'chelsea' is 448x300 pixels, frames: 1; too small for a patch of 320"):
         Patches(*photos, patch=320, window=1, seed=0, length=1)
 
 

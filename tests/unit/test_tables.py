@@ -153,7 +153,7 @@ def test_a_caution_appears_exactly_where_the_data_are_not_the_same(tmp_path, dat
         files = {kind: tmp_path / f"t.{kind}" for kind in ("csv", "md", "tex", "html")}
         table(means, **files, spec=spec)
         for kind in ("md", "tex", "html"):
-            assert ("not the data measured here" in " ".join(files[kind].read_text().split())) is not same
+            assert ("on other data than ours" in " ".join(files[kind].read_text().split())) is not same
 
 
 def test_on_the_papers_data_the_differences_to_it_are_printed(tmp_path):

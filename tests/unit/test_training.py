@@ -86,6 +86,7 @@ def test_the_weights_of_the_smallest_validation_loss_are_kept(files):
     trainer.train(SPEC, files, threads=1)
     best = min(rows(files.validations), key=lambda row: row["val_loss"])
     assert int(checkpoints.load_state(files.model)[1]["step"]) == best["step"]
+    assert [row["step"] for row in rows(files.validations) if row["kept"]] == [best["step"]]
 
 
 def test_an_edge_map_that_is_altered_changes_the_loss(files, tmp_path):

@@ -88,10 +88,12 @@ rule comparison:
         item=lambda wc: CFG.figures.comparisons[wc.comparison].item,
         frame=lambda wc: CFG.figures.comparisons[wc.comparison].frame,
         crop=lambda wc: option("crop", crop(CFG.figures.comparisons[wc.comparison])),
+        space=lambda wc: CFG.figures.comparisons[wc.comparison].space,
+        border=lambda wc: CFG.figures.comparisons[wc.comparison].border,
         code=code("sa_sr.render.figures"),
     shell:
         "sa-sr figure comparison {input.data} {input.images} --item {params.item:q} --frame {params.frame}"
-        " {params.crop} --scores {input.scores} --out {output.png} --log {log}"
+        " {params.crop} --scores {input.scores} --space {params.space} --border {params.border} --out {output.png} --log {log}"
 
 
 rule curves:
