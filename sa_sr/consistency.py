@@ -62,6 +62,8 @@ def _models(config: "Config") -> Iterator[str]:
         for extractor in sorted(set(config.extractors) ^ set(model.loss.beta2)):
             where = "extractors" if extractor in model.loss.beta2 else f"models.{name}.loss.beta2"
             yield f"{where}: {extractor!r} is missing; extractors and beta2 must name the same ones"
+        if model.loss.beta2.get("none"):
+            yield f"models.{name}.loss.beta2.none: is {model.loss.beta2['none']}, but the baseline has no edges; give 0"
         if name == "esrgan" and model.patch % 32:
             yield f"models.{name}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
 
@@ -79,6 +81,8 @@ def _rendering(config: "Config") -> Iterator[str]:
     for name, table in config.tables.items():
         if table.published and PUBLISHED[table.published].model != table.model:
             yield f"tables.{name}.published: {table.published} of the paper is not about {table.model}"
+    if "shares" in config.tables:
+        yield "tables.shares: that name is taken by the table of beta2; give it another"
     figures = config.figures.edge_maps | config.figures.comparisons
     curves = {f"curves_{name}" for name in config.chosen_models}
     for name in (config.figures.edge_maps.keys() & config.figures.comparisons.keys()) | (curves & figures.keys()):
@@ -98,7 +102,8 @@ def _items(config: "Config", dataset: str) -> set[str] | None:
         if not known or scenes == "detect" or getattr(source, "ends", []):
             return None
         stem = PurePath(source.origin).stem
-        items |= {f"{stem}_{first:04d}-{end:04d}" for first, end in scenes} if scenes else {stem}
+        taken = scenes[slice(*getattr(source, "take", None) or (None,))] if scenes else []
+        items |= {f"{stem}_{first:04d}-{end:04d}" for first, end in taken} if scenes else {stem}
     return items or None
 
 
@@ -118,11 +123,13 @@ def _leaks(config: "Config") -> Iterator[str]:
 
 
 def _shared(config: "Config", first: str, second: str) -> Iterator[str]:
-    """The assets, folders and files of which two data sets hold the same picture."""
+    """The assets, folders and files of which two data sets hold the same picture, or may, as far as their keys tell."""
     a_sources, b_sources = (
         config.datasets[name].sources if name in config.datasets else [] for name in (first, second)
     )
-    yield from dict.fromkeys(a.origin for a in a_sources for b in b_sources if _overlap(a, b))
+    found = ((a, b) for a in a_sources for b in b_sources if _overlap(a, b))
+    hint = " (to keep patterns apart, list one's `only` in the other's `omit`)"
+    yield from dict.fromkeys(a.origin + (hint if a.only or b.only else "") for a, b in found)
 
 
 def _overlap(a: "Source", b: "Source") -> bool:

@@ -1,4 +1,4 @@
-"""Check an experiment before its first GPU hour: what can be built, what is lacking, what it will take.
+"""Check an experiment before its first GPU hour: what can be built, what is missing, what it will take.
 
 Nothing is downloaded, written or trained. Paths are those of the workflow, relative to the folder that it runs in.
 """
@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from sa_sr.check import data, disk, hours, networks, plan
+from sa_sr.check import data, disk, fit, hours, networks, plan, weights
 from sa_sr.check.part import Part
+from sa_sr.check.pixels import look
 from sa_sr.config import load
 from sa_sr.data.presence import used
 from sa_sr.errors import UserError
@@ -27,8 +28,8 @@ def check(values: dict[str, Any], where: str, measure: bool = False) -> Iterator
     built = {name: networks.build(config, name) for name in config.chosen_models}
     yield networks.part(built)
     yield networks.extractors(config)
-    found = {name: [data.look(config, source) for source in config.datasets[name].sources] for name in used(config)}
-    yield data.part(config, found)
+    found = {name: [look(config, source) for source in config.datasets[name].sources] for name in used(config)}
+    yield data.part(config, found, [*fit.problems(config, found), *weights.problems(config, built)])
     yield disk.part(config, built, found)
     yield plan.part(config)
     yield hours.part(config, where, measure)

@@ -5,16 +5,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sa_sr.check.data import ASSETS, Look, needed
+from sa_sr.check.assets import ASSETS, needed
 from sa_sr.check.networks import Pair
-from sa_sr.check.part import Part, size
+from sa_sr.check.part import Part, counted, size
+from sa_sr.check.pixels import Look
 from sa_sr.check.plan import edge_files, image_files
 from sa_sr.config import Config
-from sa_sr.data.assets import Asset
 from sa_sr.errors import UserError
-
-FLOAT = 4
-"""Bytes of a weight."""
 
 
 @dataclass(frozen=True)
@@ -39,53 +36,90 @@ DENSE = "local_variance"
 """An extractor of one's own is taken to need as much as this one."""
 
 
-def part(config: Config, built: dict[str, Pair | UserError], found: dict[str, list[Look]]) -> Part:
-    """An estimate of what will be written, against the room that there is.
+@dataclass(frozen=True)
+class Kind:
+    """Files of one kind, with the bytes that each is estimated to have; most: whether the estimate is a limit."""
 
-    Left out as small or unknown: logs, tables and figures, and the archives in results/assets/.packages which some of
-    the downloads come out of.
-    """
-    hr = {name: sum(one.hr or 0 for one in looks) for name, looks in found.items()}
-    stored = {name: STORED[config.datasets[name].kind] for name in found}
-    missing = [asset for name, asset in needed(config).items() if not (ASSETS / name).is_file()]
-    weights, states = _training_bytes(config, built)
-    sizes = {
-        "downloads": sum(asset.bytes or 0 for asset in missing),
-        "data files": sum(stored[name].data * hr[name] for name in found),
-        "edge maps": sum(stored[d].edges.get(e, stored[d].edges[DENSE]) * hr[d] for d, e in edge_files(config)),
-        "enlarged pictures": sum(stored[name].images * hr[name] for _, name in image_files(config)),
-        "weights": weights,
-        "training states": states,
-    }
-    results, state = _bytes_below(f"results/{config.name}"), _bytes_below(f"state/{config.name}")
-    written = sum(sizes.values()) - sizes["downloads"] - states
-    room = _rooms({"results": sizes["downloads"] + max(0, written - results), "state": max(0, states - state)})
-    rows = [(what, f"about {size(count)}") for what, count in sizes.items()]
-    rows += [("all", f"about {size(sum(sizes.values()))}"), ("of it there already", size(results + state))]
+    what: str
+    files: dict[str, float]
+    most: bool = False
+
+    @property
+    def there(self) -> int:
+        """Bytes of the files that are there."""
+        return sum(Path(file).stat().st_size for file in self.files if Path(file).is_file())
+
+    @property
+    def missing(self) -> dict[str, float]:
+        """The other files."""
+        return {file: count for file, count in self.files.items() if not Path(file).is_file()}
+
+    @property
+    def about(self) -> str:
+        return "at most about" if self.most else "about"
+
+    @property
+    def row(self) -> tuple[str, str]:
+        """What all files come to: those that are there have the size that they have."""
+        return self.what, f"{self.about} {size(self.there + sum(self.missing.values()))}"
+
+
+def part(config: Config, built: dict[str, Pair | UserError], found: dict[str, list[Look]]) -> Part:
+    """What the files of an experiment take, against the room for those that are missing."""
+    assets = needed(config)
+    downloads = Kind("downloads", {f"{ASSETS}/{name}": asset.bytes or 0 for name, asset in assets.items()})
+    kinds = [downloads, *picture_files(config, found), *training_files(config, built)]
+    every = {file: count for kind in kinds for file, count in kind.files.items()}
+    whole = Kind("all", every, any(kind.most for kind in kinds))
+    wanted = {"results": 0.0, "state": 0.0}
+    for file, count in whole.missing.items():
+        wanted[file.partition("/")[0]] += count
+    room = _rooms(wanted)
+    rows = [*(kind.row for kind in kinds), whole.row, ("of it there already", size(whole.there))]
     rows += [(f"free for {_folders(r.folders)}", size(r.free)) for r in room]
     problems = [
-        f"disk: {_folders(r.folders)} need about {size(r.wanted)} more, {size(r.free)} are free"
+        f"disk: {_folders(r.folders)} need {whole.about} {size(r.wanted)} more, {size(r.free)} are free"
         for r in room
         if r.wanted > r.free
     ]
-    return Part("Disk", "<>", rows, [*_how(found), *_not_counted(missing, found), *problems], problems)
+    sizeless = sum(assets[Path(file).name].bytes is None for file in downloads.missing)
+    return Part("Disk", "<>", rows, [*_how(found), *_not_counted(sizeless, found), *problems], problems)
 
 
-def _training_bytes(config: Config, built: dict[str, Pair | UserError]) -> tuple[float, float]:
-    """Bytes of the weights that all trainings give, and of the states from which they resume.
+def picture_files(config: Config, found: dict[str, list[Look]]) -> list[Kind]:
+    """All that is made of the data sets' pictures."""
+    hr = {name: sum(one.hr or 0 for one in looks) for name, looks in found.items()}
+    limits = {name for name, looks in found.items() if any(one.most for one in looks)}
+    stored, out = {name: STORED[config.datasets[name].kind] for name in found}, f"results/{config.name}"
+    edges = [(d, e, stored[d].edges.get(e, stored[d].edges[DENSE])) for d, e in edge_files(config)]
+    files = {
+        "data files": [(f"{out}/data/{d}.h5", d, stored[d].data) for d in found],
+        "edge maps": [(f"{out}/edges/{d}/{e}.h5", d, factor) for d, e, factor in edges],
+        "enlarged pictures": [(f"{out}/images/{m}/{d}.h5", d, stored[d].images) for m, d in image_files(config)],
+    }
+    return [
+        Kind(what, {file: factor * hr[d] for file, d, factor in some}, any(d in limits for _, d, _ in some))
+        for what, some in files.items()
+    ]
+
+
+def training_files(config: Config, built: dict[str, Pair | UserError]) -> tuple[Kind, Kind]:
+    """The weights that all trainings give, and the states from which they resume.
 
     A state holds the networks with Adam's two moments, the best generator so far, and a moving average if there is one.
     """
-    weights = states = 0
-    for model, pair in built.items():
+    out, state = f"results/{config.name}", f"state/{config.name}"
+    weights, states = {}, {}
+    for run in config.runs:
+        pair, m = built[run.model], config.model(run.model)
         if isinstance(pair, UserError):
             continue
-        m, g, d = config.model(model), FLOAT * pair.generator.parameters, FLOAT * pair.discriminator.parameters
-        pretrained, trained = len(config.seeds), len(config.extractors) * len(config.seeds)
-        weights += g * (pretrained + trained)
-        states += (3 * g + g + g * bool(m.pretrain.ema)) * pretrained
-        states += (3 * (g + d) + g + g * bool(m.train.ema)) * trained
-    return weights, states
+        pretrained, g, d = f"{run.model}-s{run.seed}", pair.generator.bytes, pair.discriminator.bytes
+        weights[f"{out}/pretrain/{pretrained}/model.safetensors"] = g
+        weights[f"{out}/train/{run.name}/model.safetensors"] = g
+        states[f"{state}/pretrain-{pretrained}/last.pt"] = 3 * g + g + g * bool(m.pretrain.ema)
+        states[f"{state}/{run.name}/last.pt"] = 3 * (g + d) + g + g * bool(m.train.ema)
+    return Kind("weights", weights), Kind("training states", states)
 
 
 def _how(found: dict[str, list[Look]]) -> list[str]:
@@ -97,12 +131,12 @@ def _how(found: dict[str, list[Look]]) -> list[str]:
     return [f"Pictures estimated {guess}: {', '.join(names)}." for guess, names in guesses.items()]
 
 
-def _not_counted(missing: list[Asset], found: dict[str, list[Look]]) -> list[str]:
+def _not_counted(sizeless: int, found: dict[str, list[Look]]) -> list[str]:
     """What the estimate leaves out."""
     unknown = [name for name, looks in found.items() if any(one.hr is None for one in looks)]
-    sizeless = sum(asset.bytes is None for asset in missing)
     notes = [f"Not counted, for their pictures are not known: {', '.join(unknown)}."] if unknown else []
-    return notes + ([f"Not counted: {sizeless} downloads whose size is not published."] if sizeless else [])
+    notes += [f"Not counted: {counted(sizeless, 'download')} whose size is not published."] if sizeless else []
+    return [*notes, f"Not counted: logs, tables, figures, and archives of packages ({ASSETS}/.packages)."]
 
 
 @dataclass(frozen=True)
@@ -127,7 +161,3 @@ def _rooms(wanted: dict[str, float]) -> list[Room]:
 
 def _folders(names: tuple[str, ...]) -> str:
     return " and ".join(f"{name}/" for name in names)
-
-
-def _bytes_below(folder: str) -> int:
-    return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())

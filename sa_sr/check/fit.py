@@ -53,7 +53,7 @@ def _too_small(path: str, items: list[Item], frames: int, side: int, needs: str)
     small = [item for item in items if item.frames < frames or 0 < min(item.height, item.width) < side]
     if small:
         more = f" (and {len(small) - 1} more)" if len(small) > 1 else ""
-        yield f"{path}: {small[0].where}{more} has {small[0].measures}, but {needs}"
+        yield f"{path}: {small[0].where} has {small[0].measures}{more}, but {needs}"
 
 
 def _figures(config: Config, sets: dict[str, list[Item]], complete: set[str]) -> Iterator[str]:

@@ -93,9 +93,7 @@ def _of_clip(source: ClipSource, name: str, clip: Clip) -> Iterator[Item]:
     return _cut(source, name, clip, repeat(BLANK, count), size)
 
 
-def _cut(
-    source: ClipSource, name: str, clip: Clip, frames: Iterator[Picture], size: tuple[int, int]
-) -> Iterator[Item]:
+def _cut(source: ClipSource, name: str, clip: Clip, frames: Iterator[Picture], size: tuple[int, int]) -> Iterator[Item]:
     """The scenes of a clip of so many frames, whose width and height are 0 where nothing tells."""
     detect = source.scenes == "detect" and isinstance(clip.content, Path)
     scenes = None if detect else scenes_of(source, clip)

@@ -30,6 +30,11 @@ class Network:
     takes: tuple[int, ...]
     gives: tuple[int, ...]
 
+    @property
+    def bytes(self) -> int:
+        """Of its weights, float32."""
+        return 4 * self.parameters
+
 
 @dataclass(frozen=True)
 class Pair:

@@ -58,7 +58,7 @@ def _fits_generator(config: Config, model: str, path: Path) -> None:
     state = {key: tensor.to("meta") for key, tensor in rename_rrdb(load_state(path)[0]).items()}
     found, wanted = blocks(state), size["num_block"]
     if 0 < found < wanted:
-        raise UserError(f"{path}: has {found} blocks, and generator.num_block is {wanted}")
+        raise UserError(f"{path}: has {found} blocks, so generator.num_block can't be {wanted}")
     with torch.device("meta"):
         generator = find("models", model).generator(**size)
     fill(generator, cut(state, wanted) if found else state, path)

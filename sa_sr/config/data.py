@@ -15,8 +15,8 @@ class Expect(Section):
     """Pixels."""
     height: PositiveInt | None = None
     """Pixels."""
-    seconds: PositiveFloat | None = None
-    """Duration of a video, to half a second."""
+    seconds: tuple[PositiveFloat, PositiveFloat] | None = None
+    """Shortest and longest duration of a video."""
 
 
 class Source(Section):
@@ -37,7 +37,7 @@ class Source(Section):
     crop: Box | None = None
     """x, y, width, height in pixels of the reduced frame; always trimmed to multiples of 4 at the right and bottom."""
     expect: Expect = Expect()
-    """What the file has to be; null: anything."""
+    """What the file has to be; without keys, anything."""
     note: Annotated[str, Field(exclude=True)] = ""
     """Where the file or folder is to be had; told to whoever lacks it."""
 

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 from sa_sr.config.section import Count, PositiveFloat, PositiveInt, Section, Weight
 
 Player = Literal["generator", "discriminator"]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class RRDBNetSize(Section):
@@ -29,10 +30,10 @@ class VGGDiscriminatorSize(Section):
 
     num_feat: PositiveInt = 64
     """Channels of the first convolution."""
-    conv_bias: bool = False
+    conv_bias: bool = True
     """Bias in every convolution as in the code of 2018 (14,502,281 parameters), or in the first only (14,499,401).
 
-    Open: the paper draws no biases. Evidence: none; batch norm makes up for them."""
+    Open: the paper draws no biases. Evidence: the training is that of the code of 2018; batch norm cancels most."""
 
 
 class VSRResNetSize(Section):
@@ -101,7 +102,8 @@ class LossTerms(Section):
     epsilon: PositiveFloat = 1e-3
     """Of Charbonnier's distance (eq. 5).
 
-    Open: its value. Alternatives: any. Evidence: 1e-3 is the usual one."""
+    Open: its value is given as an example. Alternatives: any. Evidence: "for example" 0.001 (below eq. 5); it is the
+    number that is squared under the root."""
     reduction: Literal["mean", "sum"] = "mean"
     """Distances as means over pixels and channels, or as sums (and means over the batch).
 
@@ -158,7 +160,10 @@ class Optimise(Section):
     """One stage of optimisation with Adam."""
 
     steps: Count
-    """Iterations; 0 keeps the initial weights."""
+    """Iterations; 0 keeps the initial weights.
+
+    Open: how long the video model is pretrained, and how many patches its 40 epochs have. Alternatives: any. Evidence:
+    weak; 100 epochs of 800,000 patches with the rate divided by 10 after 50 and 75, and a GAN of 500,000 iterations."""
     batch: PositiveInt
     """Patches per iteration."""
     lr: PositiveFloat = 1e-4
@@ -170,13 +175,16 @@ class Optimise(Section):
     Evidence: the paper lists four, as the code of 2018 did."""
     gamma: PositiveFloat = 0.5
     """Factor on the learning rate at each milestone."""
-    betas: tuple[Weight, Weight] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     """Adam's decay rates.
 
     Open: the paper is silent. Alternatives: [0.9, 0.99]. Evidence: ESRGAN's code of its time; 0.99 came later."""
     weight_decay: Weight = 0.0
-    """Adam's L2 penalty."""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Adam's L2 penalty.
+
+    Open: the paper is silent. Alternatives: any; config/paper.yaml has 0.001 for the video model's GAN. Evidence: weak,
+    a recollection of its authors' earlier work; ESRGAN's code has none."""
+    ema: Decay = 0.0
     """Decay of a moving average of the generator's weights, which is then what is validated and kept; 0: none.
 
     Open: the paper is silent. Alternatives: 0.999. Evidence: ESRGAN's code of 2018 has none; later code has 0.999."""
@@ -207,6 +215,11 @@ class Model(Section):
     """Share of the places of patches that `val_split: patch` keeps for validation."""
     test_sets: Annotated[list[str], Field(min_length=1)]
     """Data sets to super-resolve and evaluate."""
+    min_variance: Weight = 0.0
+    """Training patches whose HR pixels, in [0, 1], vary less than this are drawn again; 0 takes all.
+
+    Open: the paper is silent. Alternatives: any; config/paper.yaml has 0.0035 for the video model. Evidence: weak, the
+    practice of its authors' earlier work."""
     patch: Annotated[int, Field(ge=32, multiple_of=4)]
     """Side of the square HR training patch, pixels.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from sa_sr.config.models import LossTerms, Optimise
 from sa_sr.config.section import Section, Weight
 from sa_sr.errors import UserError
+from sa_sr.plugins import module_name
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,14 @@ class PretrainSpec(Section):
     patch: int
     val_share: float
     """Share of the patches that are for validation alone; 0: train and validation sets are apart."""
+    min_variance: float
     generator: dict[str, Any]
     optimise: Optimise
+
+    @property
+    def modules(self) -> list[str]:
+        """Modules that the training finds by name: roots of its code fingerprint beside its own."""
+        return [module_name("models", self.model)]
 
 
 class TrainSpec(PretrainSpec):
@@ -54,6 +61,12 @@ class TrainSpec(PretrainSpec):
     terms: LossTerms
     beta2: Weight | Literal["auto"]
     """`auto` until `resolve` has put the calibrated value in its place."""
+
+    @property
+    def modules(self) -> list[str]:
+        """The same; with `edge_scope: crop` the extractor is among them."""
+        crop = self.terms.edge_scope == "crop"
+        return super().modules + ([module_name("edges", self.extractor)] if crop else [])
 
 
 class CalibrateSpec(TrainSpec):

@@ -43,6 +43,6 @@ class Section(BaseModel):
                 raise PydanticCustomError("unknown_key", "unknown key {key}; {hint}", {"key": repr(key), "hint": hint})
         return values
 
-    def canonical(self) -> str:
-        """JSON with sorted keys: equal settings give equal text."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+    def canonical(self, exclude: Any = None) -> str:
+        """JSON with sorted keys: equal settings give equal text. exclude: what to leave out, as pydantic takes it."""
+        return json.dumps(self.model_dump(mode="json", exclude=exclude), sort_keys=True)

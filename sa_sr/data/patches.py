@@ -46,7 +46,8 @@ class Patches(Dataset):
 
     data: data file; weights: its edge maps; patch: side of the HR patch, pixels; window: 1 for the LR patch itself,
     5 for the bicubic frames t-2..t+2; augment: flip horizontally, vertically and transpose, each with probability 1/2;
-    length: how many patches there are; part: where they may lie.
+    length: how many patches there are; part: where they may lie; min_variance: of the HR pixels in [0, 1], below which
+    a patch is drawn again.
 
     An element is a dict of uint8 tensors: lq (3, patch/4, patch/4), or (5, 3, patch, patch) bicubic frames; hr
     (3, patch, patch); weight (C, patch, patch), 255 meaning 1; and id, a text that says where the patch is from.
@@ -63,8 +64,9 @@ class Patches(Dataset):
         length: int,
         augment: bool = True,
         part: Part = Part(),
+        min_variance: float = 0.0,
     ):
-        self.data, self.weights, self.part = Path(data), weights, part
+        self.data, self.weights, self.part, self.min_variance = Path(data), weights, part, min_variance
         self.patch, self.window, self.seed, self.length, self.augment = patch, window, seed, length, augment
         with h5_reader(data) as f:
             self.items = sorted(f["hr"])
@@ -83,7 +85,7 @@ class Patches(Dataset):
 
     def __getitem__(self, k: int) -> dict[str, torch.Tensor | str]:
         random = np.random.Generator(np.random.Philox(key=[self.seed, k]))
-        item, t, y, x = self._place(random)
+        item, t, y, x, hr = self._place(random)
         flips = random.random(3) < 0.5 if self.augment else [False] * 3
 
         def turned(array: np.ndarray) -> torch.Tensor:
@@ -101,7 +103,6 @@ class Patches(Dataset):
             rows, columns = slice(y // scale, (y + self.patch) // scale), slice(x // scale, (x + self.patch) // scale)
             return file[name][times, rows, columns]
 
-        hr = cut(self._data, f"hr/{item}", t)
         if self.window == 1:
             lq = cut(self._data, f"lr/{item}", t, SCALE)
         else:
@@ -112,17 +113,22 @@ class Patches(Dataset):
             weight = cut(self._maps, f"weight/{item}", t)
         return {"lq": turned(lq), "hr": turned(hr), "weight": turned(weight), "id": f"{item}, frame {t}, x {x}, y {y}"}
 
-    def _place(self, random: np.random.Generator) -> tuple[str, int, int, int]:
-        """An item, a frame and the top left corner of a patch in it: y, x."""
+    def _place(self, random: np.random.Generator) -> tuple[str, int, int, int, np.ndarray]:
+        """An item, a frame, the top left corner of a patch in it (y, x), and the HR patch."""
         for _ in range(DRAWS):
             i = int(np.searchsorted(self.bounds, random.random(), side="right"))
             item, (frames, height, width, _) = self.items[i], self.shapes[i]
             t = int(random.integers(self.window // 2, frames - self.window // 2))
             y, x = (int(random.integers(0, (side - self.patch) // SCALE + 1)) * SCALE for side in (height, width))
             if self.part.has(item, t, y, x):
-                return item, t, y, x
+                hr = self._data[f"hr/{item}"][t, y : y + self.patch, x : x + self.patch]
+                if not self.min_variance or hr.var() >= self.min_variance * 255**2:
+                    return item, t, y, x, hr
         role = "validation" if self.part.validation else "training"
-        raise UserError(f"{self.data}: too small to be split by patches; it has no place for {role}")
+        raise UserError(
+            f"{self.data}: no place for {role} was found in {DRAWS} draws; it is too small to be split by patches, or "
+            f"varies less than min_variance {self.min_variance:g}"
+        )
 
     # Opened in the process that reads: an HDF5 handle does not survive a fork.
 

@@ -15,6 +15,9 @@ from sa_sr.errors import UserError
 from sa_sr.progress import progress
 from sa_sr.storage import h5_writer, put
 
+PLACE = {"file", "folder", "expect"}
+"""Keys of a source that say where it lies and what it should be. The pictures are the same wherever that is, and what
+is made of them must not change when a video is moved."""
 WINDOW = 5
 """Frames that the video model sees at once: no clip may be shorter."""
 
@@ -30,7 +33,7 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
     """
     border = dataset.border
     attrs = {"kind": dataset.kind, "degradation": dataset.degradation, "border": border}
-    with h5_writer(out, dataset=dataset.canonical(), **attrs) as f:
+    with h5_writer(out, dataset=dataset.canonical(exclude={"sources": {"__all__": PLACE}}), **attrs) as f:
         found = ((source, *item) for source in dataset.sources for item in _items(source, assets))
         for source, where, item, frames in progress(found, f"prepare {out.stem}", unit="items"):
             if f"hr/{item}" in f:
@@ -39,8 +42,9 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
             hr = put(f, f"hr/{item}", _alike(fitted, where))
             if dataset.kind == "clips" and len(hr) < WINDOW:
                 raise UserError(f"{where}: clip {item!r} has {len(hr)} frames, but the video model needs {WINDOW}")
-            hr.attrs["file"] = Path(where).relative_to(place_of(source, assets).parent).as_posix()
-            hr.attrs["source"] = source.canonical()
+            place = place_of(source, assets)
+            hr.attrs["file"] = place.name if where == str(place) else Path(where).relative_to(place).as_posix()
+            hr.attrs["source"] = source.canonical(exclude=PLACE)
             lr = put(f, f"lr/{item}", (degrade(frame, dataset.degradation, border) for frame in hr))
             if dataset.kind == "clips":
                 put(f, f"bicubic/{item}", (imresize(frame, SCALE, border) for frame in lr))

@@ -1,5 +1,6 @@
 """The images and videos of a source, wherever they lie, and the items that they make up."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -68,7 +69,7 @@ def clips(place: Path, found: dict[str, File]) -> dict[str, Clip]:
     """
     frames: dict[str, list[File]] = {}
     whole = []
-    for path in sorted(found):
+    for path in sorted(found, key=_by_number):
         file, (directory, _, name) = found[path], path.rpartition("/")
         if not name:
             raise UserError(f"{file}: no images in this folder; leave it out by `omit: [{path!r}]`, or fill it")
@@ -126,6 +127,11 @@ def _named(place: Path, items: Iterable[tuple[str, str, T]]) -> dict[str, T]:
             )
         paths[name], named[name] = path, content
     return named
+
+
+def _by_number(path: str) -> list[tuple[int, str]]:
+    """A key that sorts frame 2 before frame 10, however they are padded."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
 def _stem(archive: Path) -> str:

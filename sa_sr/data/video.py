@@ -1,6 +1,6 @@
 """Read images, and the frames of videos one after another."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePath
@@ -16,8 +16,6 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 EIGHT_BIT = {"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
 """Pillow's modes that turn into 8-bit RGB without loss of range."""
 VIDEOS = {".mp4", ".mpg", ".mpeg", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
-TOLERANCE = 0.5
-"""Seconds by which a video may differ from what is expected of it: containers round, and estimate."""
 
 END = 1 << 62
 """A frame that no video has."""
@@ -87,19 +85,25 @@ def check_expected(file: File, expect: Expect) -> None:
         return
     header = _header(file)
     found = {key: header.get(key) for key in wanted}
-    if not all(_meets(found[key], wanted[key], TOLERANCE if key == "seconds" else 0) for key in wanted):
+    if not all(_meets(found[key], wanted[key]) for key in wanted):
         raise UserError(
             f"{file}: expected {_told(wanted)}, but found {_told(found)}; put the right file there, or mend `expect` "
             "in the configuration"
         )
 
 
-def _meets(found: float | None, wanted: float, tolerance: float) -> bool:
-    return found is not None and abs(found - wanted) <= tolerance
+def _meets(found: float | None, wanted: float | tuple[float, float]) -> bool:
+    shortest, longest = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    return found is not None and shortest <= found <= longest
 
 
-def _told(header: dict[str, float | None]) -> str:
-    return ", ".join(f"{key} {'unknown' if value is None else round(value, 2)}" for key, value in header.items())
+def _told(header: Mapping[str, float | tuple[float, float] | None]) -> str:
+    def text(value: float | tuple[float, float] | None) -> str:
+        if isinstance(value, tuple):
+            return f"{value[0]:g} to {value[1]:g}"
+        return "unknown" if value is None else f"{round(value, 2):g}"
+
+    return ", ".join(f"{key} {text(value)}" for key, value in header.items())
 
 
 def _is_collection(file: File) -> bool:

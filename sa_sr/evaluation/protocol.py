@@ -82,8 +82,9 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path) -> None:
     """Stage: join the CSVs of `evaluate`, average over the frames of each item, then over the items of each data set.
 
     frames: all rows; clips: one per method, data set, item, subset and quantity, `n` counting the frames; means: the
-    same without the item, `n` counting the items, each of which weighs the same. subset `all` is every frame,
-    `interior` leaves out the first and last two of a clip (an image keeps its one). Order is that of the input.
+    same without the item, `n` counting the items, each of which weighs the same, and `frames` all of their frames.
+    subset `all` is every frame, `interior` leaves out the first and last two of a clip (an image keeps its one). Order
+    is that of the input.
     Raises UserError naming the file that is not such a CSV, and for rows that occur twice.
     """
     rows = pd.concat([_read(path) for path in csvs], ignore_index=True)
@@ -144,8 +145,13 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _mean(rows: pd.DataFrame, names: list[str], subset: str) -> pd.DataFrame:
-    """Mean value and count for each combination of `names` and quantity, marked with the subset."""
-    groups = rows.groupby([*names, *QUANTITY], sort=False)["value"]
-    table = groups.agg(value="mean", n="count").reset_index()
+    """Mean value and count for each combination of `names` and quantity, marked with the subset.
+
+    Where the rows are means themselves, `frames` adds up what they count.
+    """
+    columns = {"value": ("value", "mean"), "n": ("value", "count")}
+    if "n" in rows:
+        columns["frames"] = ("n", "sum")
+    table = rows.groupby([*names, *QUANTITY], sort=False).agg(**columns).reset_index()
     table.insert(len(names), "subset", subset)
     return table

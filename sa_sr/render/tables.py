@@ -95,9 +95,9 @@ class Entry:
     """One row of the CSV: a quantity of one method, and what the paper has for it.
 
     `extractor` is "bicubic" for bicubic, which has none. `value` is the mean over seeds and `std` the sample standard
-    deviation, None for one seed; `n` counts images or clips; `difference` is to the baseline `none`,
-    `difference_to_published` to the paper's value, on whatever data that was; `best` marks the leader of the trained
-    methods at printed precision; `printed` the cells of the printed tables.
+    deviation, None for one seed; `n` counts images or clips, `frames` what was measured of them; `difference` is to the
+    baseline `none`, `difference_to_published` to the paper's value, on whatever data that was; `best` marks the leader
+    of the trained methods at printed precision; `printed` the cells of the printed tables.
     """
 
     table: str
@@ -114,6 +114,7 @@ class Entry:
     std: float | None
     seeds: int
     n: int
+    frames: int
     difference: float | None
     best: bool
     printed: bool
@@ -146,7 +147,7 @@ def summarise(means: Path, spec: TableSpec) -> list[Entry]:
     """
     samples = _read(means, spec)
     quantities = sorted({q for _, q in samples}, key=lambda q: (list(METRICS).index(q.metric), q))
-    mean = {key: statistics.fmean(values) for key, (values, _) in samples.items()}
+    mean = {key: statistics.fmean(values) for key, (values, _, _) in samples.items()}
     leaders = {
         q: _leaders({e: mean[e, q] for e in spec.extractors if (e, q) in mean}, METRICS[q.metric]) for q in quantities
     }
@@ -155,7 +156,7 @@ def summarise(means: Path, spec: TableSpec) -> list[Entry]:
         for quantity in quantities:
             if (extractor, quantity) not in samples:
                 continue
-            values, n = samples[extractor, quantity]
+            values, n, frames = samples[extractor, quantity]
             value, base = mean[extractor, quantity], mean.get((BASELINE, quantity))
             published = _published(spec, extractor, quantity)
             published_base = _published(spec, BASELINE, quantity)
@@ -172,6 +173,7 @@ def summarise(means: Path, spec: TableSpec) -> list[Entry]:
                     std=statistics.stdev(values) if len(values) > 1 else None,
                     seeds=len(values),
                     n=n,
+                    frames=frames,
                     difference=_difference(extractor, value, base),
                     best=extractor in leaders[quantity],
                     printed=spec.prints(quantity),
@@ -189,8 +191,8 @@ def _method(spec: TableSpec, extractor: str) -> str:
     return label(BICUBIC) if extractor == BICUBIC else label(spec.model, extractor)
 
 
-def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list[float], int]]:
-    """The table's part of means.csv: (extractor or "bicubic", quantity) to the values of all seeds, and n."""
+def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list[float], int, int]]:
+    """The table's part of means.csv: (extractor or "bicubic", quantity) to the values of all seeds, n and frames."""
     values, counts = defaultdict(list), {}
     try:
         with open(means, newline="", encoding="utf-8") as f:
@@ -200,12 +202,12 @@ def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list
                 if row["dataset"] == spec.dataset and ours and extractor in spec.rows and row["metric"] in METRICS:
                     quantity = Quantity(row["metric"], row["space"], int(row["border"]), row["subset"])
                     values[extractor, quantity].append(float(row["value"]))
-                    counts[extractor, quantity] = int(row["n"])
+                    counts[extractor, quantity] = int(row["n"]), int(row["frames"])
     except KeyError as e:
         raise UserError(f"{means}: has no column {e}; delete it and run `aggregate` again") from e
     except (OSError, ValueError, TypeError) as e:
         raise UserError(f"{means}: not a readable table of means ({e}); delete it and run `aggregate` again") from e
-    return {key: (sample, counts[key]) for key, sample in values.items()}
+    return {key: (sample, *counts[key]) for key, sample in values.items()}
 
 
 def _check_complete(entries: list[Entry], means: Path, spec: TableSpec) -> None:
@@ -344,19 +346,19 @@ def _protocol(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> str:
     if max(counts) > 1:
         number = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
         seeds = f"mean ± standard deviation over {number} training seeds"
-    return f"{metrics} {_averaging(printed[BICUBIC, 'psnr'].n, spec)}; {seeds}."
+    return f"{metrics} {_averaging(printed[BICUBIC, 'psnr'], spec)}; {seeds}."
 
 
-def _averaging(n: int, spec: TableSpec) -> str:
-    """Which frames count and over what their values are averaged; `n` clips or images."""
+def _averaging(entry: Entry, spec: TableSpec) -> str:
+    """Which frames count and over what their values are averaged."""
     if spec.kind == "images":
-        return f"Mean over {n} images" if n > 1 else "One image"
-    taken = "All frames" if spec.strides == (1,) else f"Every {' or '.join(map(_ordinal, spec.strides))} frame"
-    if n == 1:
-        left_out = " without the first and last two" if spec.subset == "interior" else ""
-        return f"{taken} of one clip{left_out}, mean over them"
-    left_out = " without the first and last two of each" if spec.subset == "interior" else ""
-    return f"{taken} of {n} clips{left_out}, mean over the frames of each clip, then over the clips"
+        return f"Mean over {entry.n} images" if entry.n > 1 else "One image"
+    which = [] if spec.strides == (1,) else [f"every {' or '.join(map(_ordinal, spec.strides))}"]
+    which += ["without the first and last two of a clip"] if spec.subset == "interior" else []
+    taken = f"{entry.frames} frames" + (f" ({', '.join(which)})" if which else "")
+    if entry.n == 1:
+        return f"Mean over {taken} of one clip"
+    return f"{taken} of {entry.n} clips, averaged over the frames of each clip, then over the clips"
 
 
 def _ordinal(n: int) -> str:

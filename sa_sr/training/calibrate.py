@@ -6,7 +6,6 @@ on beta2, and this one is proportional to it; so one measurement gives the beta2
 
 import json
 import logging
-from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
@@ -19,9 +18,12 @@ from sa_sr.errors import UserError
 from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.storage import write_text
+from sa_sr.training.step import finite
 from sa_sr.training.trainer import edge_maps, gan_stage, launch, to_device
 
 log = logging.getLogger("sa_sr")
+LOW, HIGH = 0.08, 0.22
+"""Shares outside of these are no "around 15 %"."""
 DIGITS = 3
 """Significant digits of a beta2 that is calculated: the share itself is known to no more."""
 
@@ -47,18 +49,25 @@ def calibrate(
         spec.seed,
         spec.batches * spec.optimise.batch,
         part=Part(spec.val_share),
+        min_variance=spec.min_variance,
     )
-    loader = islice(DataLoader(patches, spec.optimise.batch), spec.batches)
+    loader = DataLoader(patches, spec.optimise.batch)
     measured = []
     with torch.no_grad():
         for found in progress(loader, f"calibrate {spec.name}", spec.batches, unit="batches"):
             batch = to_device(fabric, found)
             _, terms = stage.loss(stage.generator(batch[0]), batch)
-            measured.append({name: term.item() for name, term in terms.items()})
+            measured.append(finite(terms))
     mean = {name: fmean(terms[name] for terms in measured) for name in measured[0]}
     result = {"name": spec.name, "extractor": spec.extractor, **solve(spec, mean), "batches": spec.batches}
     write_text(out, json.dumps(result, indent=2) + "\n")
     log.info("%s: beta2 %g gives the SA part %.1f %% of the loss", spec.name, result["beta2"], 100 * result["share"])
+    if not LOW <= result["share"] <= HIGH:
+        log.warning(
+            "%s: the paper aims at around 15 %%; `beta2: auto` finds the value for that, and `features.scale` sets the "
+            "size of the perceptual loss beside it",
+            spec.name,
+        )
 
 
 def solve(spec: CalibrateSpec, mean: dict[str, float]) -> dict:

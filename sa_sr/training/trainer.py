@@ -22,7 +22,7 @@ from sa_sr.edges import extract
 from sa_sr.models import checkpoints
 from sa_sr.models.recipe import Recipe
 from sa_sr.models.vgg import VGG19Features, load_vgg19
-from sa_sr.plugins import find, module_name
+from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.provenance import code, digest
 from sa_sr.training.log import History
@@ -146,19 +146,11 @@ def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> 
     return generator
 
 
-def modules(spec: PretrainSpec) -> list[str]:
-    """Modules which a training finds by name, and this one: the roots of its code fingerprint."""
-    found = ["sa_sr.training.trainer", module_name("models", spec.model)]
-    if isinstance(spec, TrainSpec) and spec.terms.edge_scope == "crop":
-        found.append(module_name("edges", spec.extractor))
-    return found
-
-
 def fingerprint(spec: PretrainSpec, files: Files) -> str:
     """A text that is equal for two trainings only if they must end in the same weights."""
     read = [files.data, files.weights, files.val_data, files.val_weights, files.init, files.features]
     parts: dict[str, Any] = {"spec": spec.canonical(), "torch": torch.__version__}
-    parts["code"] = code(*modules(spec))
+    parts["code"] = code("sa_sr.training.trainer", *spec.modules)
     parts["files"] = [digest(path) if path else None for path in read]
     return json.dumps(parts, sort_keys=True)
 
@@ -178,7 +170,16 @@ def training_batches(
     batch, steps = spec.optimise.batch, spec.optimise.steps
     part = Part(spec.val_share, validation=False)
     weights = edge_maps(spec, files.weights)
-    patches = Patches(files.data, weights, spec.patch, recipe.window, spec.seed, steps * batch, part=part)
+    patches = Patches(
+        files.data,
+        weights,
+        spec.patch,
+        recipe.window,
+        spec.seed,
+        steps * batch,
+        part=part,
+        min_variance=spec.min_variance,
+    )
     workers = threads if fabric.device.type == "cuda" else 0
     sampler = range(done * batch, steps * batch)
     loader = DataLoader(
@@ -209,8 +210,9 @@ def validate(stage: PixelStage | GanStage, batches: list[Batch]) -> tuple[float,
         network.eval()
     loss = error = count = 0.0
     for batch in batches:
-        sr = stage.kept(batch[0])
-        value, _ = stage.loss(sr, batch)
+        with stage.fabric.autocast():  # a moving average is no module of Fabric's
+            sr = stage.kept(batch[0])
+        value, _ = stage.loss(sr.float(), batch)
         n = len(sr)
         loss, error, count = (
             loss + value.item() * n,

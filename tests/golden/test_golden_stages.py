@@ -32,7 +32,7 @@ def test_realsr_restores_photos(asset, tmp_path):
     prepare(Images(kind="images", sources=[{"folder": str(tmp_path / "photos")}]), tmp_path, data)
     extract_edges(data, edges, "none", {})
     spec = PretrainSpec(
-        name="esrgan-s1", model="esrgan", seed=1, precision="32-true", patch=128, val_share=0,
+        name="esrgan-s1", model="esrgan", seed=1, precision="32-true", patch=128, val_share=0, min_variance=0,
         generator={"num_feat": 64, "num_block": 23, "num_grow_ch": 32},
         optimise=Optimise(steps=0, batch=1, val_every=1, val_patches=1),
     )  # fmt: skip

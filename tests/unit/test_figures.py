@@ -376,9 +376,9 @@ CONFIG = {
         (
             "table",
             {"table": "table2"},
-            ["City (for Vid4)", "Y (luma) with 8 pixels", "left out", "Table II of the paper"],
+            ["City (for Vid4)", "How they were measured stands above", "it measured other footage"],
         ),
-        ("table", {"table": "mine"}, ["RGB with 4 pixels", "averaged over the images"]),
+        ("table", {"table": "mine"}, ["photos", "How they were measured stands above"]),
         ("figure1", {"edge_maps": "figure1"}, ["coffee", "window 3, delta 0.03", "default parameters"]),
         ("comparison", {"comparison": "figure8"}, ["coffee", "by rule"]),
         ("comparison", {"comparison": "figure9"}, ["frame 0", "by hand (1, 2, 30, 40"]),

@@ -147,7 +147,7 @@ def test_a_part_without_a_place_is_said_to_be_empty(tmp_path):
     extract_edges(tmp_path / "data.h5", tmp_path / "edges.h5", "none", {})
     validation = not Part(0.2, validation=True).has("a", 0, 0, 0)
     patches = Patches(tmp_path / "data.h5", tmp_path / "edges.h5", 64, 1, 0, 1, part=Part(0.2, validation))
-    with pytest.raises(UserError, match=r"data\.h5: too small to be split by patches; it has no place"):
+    with pytest.raises(UserError, match=r"data\.h5: no place for .* was found in 10000 draws"):
         patches[0]
 
 
@@ -158,3 +158,13 @@ def test_maps_can_be_made_of_the_patch_itself(photos):
     for k in range(8):
         np.testing.assert_array_equal(hwc(plain[k]["weight"]), extract(hwc(plain[k]["hr"]), "canny") * 255)
         assert turned[k]["weight"].sum() == plain[k]["weight"].sum()  # made first, then turned with the patch
+
+
+def test_flat_patches_are_drawn_again(photos):
+    plain = Patches(*photos, patch=64, window=1, seed=1, length=60, augment=False)
+    least = float(np.median([plain[k]["hr"].double().var(correction=0) for k in range(60)])) / 255**2
+    varied = Patches(*photos, patch=64, window=1, seed=1, length=60, augment=False, min_variance=least)
+    for k in range(60):
+        assert varied[k]["hr"].double().var(correction=0) / 255**2 >= least * (1 - 1e-6)
+    kept = sum(torch.equal(plain[k]["hr"], varied[k]["hr"]) for k in range(60))
+    assert 25 <= kept <= 35  # the others stay where they were

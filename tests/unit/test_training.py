@@ -25,6 +25,7 @@ COMMON = {
     "seed": 1,
     "precision": "32-true",
     "val_share": 0,
+    "min_variance": 0,
     "generator": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
 }
 SPEC = TrainSpec(
@@ -163,7 +164,7 @@ def test_maps_of_the_patch_alone_differ_from_those_of_the_picture_at_its_border_
     assert ours["l_g_percep"] == theirs["l_g_percep"]
     assert ours["l_g_sa"] != theirs["l_g_sa"]
     assert ours["l_g_sa"] == pytest.approx(theirs["l_g_sa"], rel=0.1)
-    assert "sa_sr.edges.local_variance" in trainer.modules(with_terms(edge_scope="crop"))
+    assert "sa_sr.edges.local_variance" in with_terms(edge_scope="crop").modules
 
 
 def test_sums_leave_nothing_to_the_adversarial_term(files, tmp_path):

@@ -1,6 +1,7 @@
 # Names of files, the checked configuration and code fingerprints; no rules.
 
 import json
+from shlex import quote
 import os
 import sys
 
@@ -104,15 +105,14 @@ def calibration(run):
     return f"{OUT}/train/{run}/calibration.json"
 
 
-def found_by_name(run):
-    """Modules that a training finds by name at run time."""
-    extractor = [module_name("edges", RUNS[run].extractor)] if run_edges(run, "") == [] else []
-    return [module_name("models", RUNS[run].model), *extractor]
-
-
 def option(name, value):
     """An option of the command line, nothing where it has no value."""
     return f"--{name} {value}" if value else ""
+
+
+def own_asset(name):
+    """The option that describes an asset of the configuration's own; the built-in ones are known by their name."""
+    return option("spec", quote(text(CFG.assets[name].model_dump(mode="json")))) if name in CFG.assets else ""
 
 
 def crop(figure):

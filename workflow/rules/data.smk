@@ -7,9 +7,11 @@ rule download:
     log:
         f"{OUT}/logs/download/{{asset}}.log",
     params:
-        spec=lambda wc: text(CFG.asset(wc.asset).model_dump(mode="json")),
+        # what the file is; a further mirror or another word about it is no reason to fetch 34 GB again
+        sha256=lambda wc: CFG.asset(wc.asset).sha256,
+        spec=lambda wc: own_asset(wc.asset),
     shell:
-        "sa-sr download {wildcards.asset} --spec {params.spec:q} --out {output} --log {log}"
+        "sa-sr download {wildcards.asset} {params.spec} --out {output} --log {log}"
 
 
 rule prepare:

@@ -45,7 +45,7 @@ rule calibrate:
     params:
         spec=lambda wc: CFG.calibrate_spec(RUNS[wc.run]).canonical(),
         weights=lambda wc, input: option("weights", input.get("weights")),
-        code=lambda wc: code("sa_sr.training.calibrate", *found_by_name(wc.run)),
+        code=lambda wc: code("sa_sr.training.calibrate", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
         "sa-sr calibrate --spec {params.spec:q} --data {input.data} {params.weights} --init {input.init}"
         " --features {input.features} --out {output} --threads {threads} --log {log}"
@@ -106,7 +106,7 @@ rule train:
         state=f"{STATE}/{{run}}",
         weights=lambda wc, input: option("weights", input.get("weights")),
         val_weights=lambda wc, input: option("val-weights", input.get("val_weights")),
-        code=lambda wc: code("sa_sr.training.trainer", *found_by_name(wc.run)),
+        code=lambda wc: code("sa_sr.training.trainer", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
         "sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
         " {params.val_weights} --init {input.init} --features {input.features} --state {params.state}"
