@@ -72,6 +72,8 @@ Log = Annotated[Path | None, typer.Option("--log", callback=_log_to, help="Copy 
 Out = Annotated[Path, typer.Option("--out", help="File to write.")]
 Json = Annotated[str, typer.Option(help="Settings as JSON.")]
 Weights = Annotated[Path | None, typer.Option(help="Edge maps; without, they are made from the patches.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load patches; default: none without a GPU.")]
+SaveSeconds = Annotated[float, typer.Option(min=0, help="Between two saves of the training state.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads that compute on a CPU, or load patches for a GPU.")]
 
 
@@ -152,14 +154,17 @@ def pretrain(
     val: Annotated[Path, typer.Option()],
     init: Annotated[Path | None, typer.Option(help="Weights to start from instead of the network's own.")] = None,
     threads: Threads = 2,
+    workers: Workers = None,
+    save_seconds: SaveSeconds = 300,
     log: Log = None,
 ) -> None:
     """Train the generator of one model by its pixel loss alone, resuming where an earlier process stopped."""
     from sa_sr.config import PretrainSpec
-    from sa_sr.training.trainer import Files, pretrain
+    from sa_sr.training.trainer import Files, Machine, pretrain
 
     files = Files(data, weights, val_data, val_weights, init, None, state, out, history, val)
-    pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, threads)
+    machine = Machine(threads, workers, save_seconds)
+    pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
 @app.command()
@@ -176,14 +181,17 @@ def train(
     weights: Weights = None,
     val_weights: Weights = None,
     threads: Threads = 2,
+    workers: Workers = None,
+    save_seconds: SaveSeconds = 300,
     log: Log = None,
 ) -> None:
     """Train one run as a GAN, resuming where an earlier process stopped."""
     from sa_sr.config import TrainSpec
-    from sa_sr.training.trainer import Files, train
+    from sa_sr.training.trainer import Files, Machine, train
 
     files = Files(data, weights, val_data, val_weights, init, features, state, out, history, val)
-    train(TrainSpec.model_validate_json(run.read_bytes()), files, threads)
+    machine = Machine(threads, workers, save_seconds)
+    train(TrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
 @app.command()

@@ -25,7 +25,8 @@ TILE = 128  # pixels: a training patch touches few chunks, a whole frame not too
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success it becomes `target`, on error it is removed.
 
-    The file is synced to disk before the rename, so that `target` is either absent, old or complete.
+    The file is synced to disk before the rename and the folder after it, so that `target` is either absent, old or
+    complete, even after a power cut.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,8 +36,18 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         with open(temporary, "rb+") as f:
             os.fsync(f.fileno())
         os.replace(temporary, target)
+        sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(target: str | Path, text: str) -> None:

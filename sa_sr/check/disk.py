@@ -107,6 +107,7 @@ def training_files(config: Config, built: dict[str, Pair | UserError]) -> tuple[
     """The weights that all trainings give, and the states from which they resume.
 
     A state holds the networks with Adam's two moments, the best generator so far, and a moving average if there is one.
+    A training that is under way keeps one state more, which is not counted.
     """
     out, state = f"results/{config.name}", f"state/{config.name}"
     weights, states = {}, {}

@@ -1,10 +1,13 @@
-"""Training state which survives: one atomic file in a folder that Snakemake does not know of.
+"""Training state which survives: a file in a folder that Snakemake does not know of, and the one before it.
 
 Snakemake deletes declared outputs of a failed job, so progress can't live there. The folder is locked while a process
-trains in it, and the state is used only by a training with the same fingerprint (settings, code and data).
+trains in it, and a state is used only by a training with the same fingerprint (settings, code and data), and only if it
+is whole: a file begins with the SHA-256 of the rest.
 """
 
 import fcntl
+import hashlib
+import io
 import logging
 import os
 import signal
@@ -19,20 +22,23 @@ from sa_sr.errors import UserError
 from sa_sr.storage import atomic_path
 
 log = logging.getLogger("sa_sr")
-SAVE_SECONDS = 300
+SAVE_SECONDS = 300.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+DIGEST = 32
+"""Bytes of a SHA-256."""
 
 
 class StateFolder:
     """The state folder of one run, held by this process inside a `with` block.
 
-    folder: created if absent; fingerprint: text that changes with anything that may change the result. Raises UserError
-    naming the holder when another process trains here. SIGTERM, SIGINT and SIGUSR1 are noted in `interrupted`; the
-    trainer saves and ends at the next step.
+    folder: created if absent; fingerprint: text that changes with anything that may change the result; save_seconds:
+    how often a state is due. Raises UserError naming the holder when another process trains here. SIGTERM, SIGINT and
+    SIGUSR1 are noted in `interrupted`; the trainer saves and ends at the next step.
     """
 
-    def __init__(self, folder: Path, fingerprint: str):
-        self.file, self.fingerprint, self.interrupted = folder / "last.pt", fingerprint, 0
+    def __init__(self, folder: Path, fingerprint: str, save_seconds: float = SAVE_SECONDS):
+        self.file, self.previous = folder / "last.pt", folder / "previous.pt"
+        self.fingerprint, self.save_seconds, self.interrupted = fingerprint, save_seconds, 0
         self._saved = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -46,6 +52,8 @@ class StateFolder:
             holder = self._lock.read().strip()
             self._lock.close()
             raise UserError(f"{folder} is in use by {holder}; wait for that job or cancel it") from None
+        for stray in folder.glob(".*.tmp"):  # of a process that was killed while it saved
+            stray.unlink()
         self._lock.truncate(0)
         job = os.environ.get("SLURM_JOB_ID", "none")
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}, Slurm job {job}\n")
@@ -62,28 +70,70 @@ class StateFolder:
         self.interrupted = number
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, or None. One of another fingerprint is kept aside as stale.pt, and training starts anew."""
-        if not self.file.exists():
+        """The newest state that is whole, or None.
+
+        A damaged file is named and set aside, and the state before it is used. One of another fingerprint is set aside
+        as stale.pt, and training starts anew.
+        """
+        for file in (self.file, self.previous):
+            saved = _read(file)
+            if saved is None:
+                continue
+            if saved["fingerprint"] == self.fingerprint:
+                return saved["state"]
+            os.replace(file, file.with_name("stale.pt"))
+            self.previous.unlink(missing_ok=True)
+            log.info("%s is of other settings, code or data: set aside as stale.pt, starting at step 0", file)
             return None
-        saved = torch.load(self.file, map_location="cpu", weights_only=True)
-        if saved["fingerprint"] == self.fingerprint:
-            return saved["state"]
-        os.replace(self.file, self.file.with_name("stale.pt"))
-        log.info("%s is of other settings, code or data: set aside as stale.pt, starting at step 0", self.file)
         return None
 
     def due(self) -> bool:
         """Whether it is time to save: now and then, and at once when asked to stop."""
-        return bool(self.interrupted) or time.monotonic() - self._saved > SAVE_SECONDS
+        return bool(self.interrupted) or time.monotonic() - self._saved >= self.save_seconds
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace the saved state, whole or not at all."""
-        with atomic_path(self.file) as temporary:
-            torch.save({"fingerprint": self.fingerprint, "state": state}, temporary)
+        """Make this the newest state, whole or not at all, and keep the one before it.
+
+        Raises UserError where there is no room; both older states are then as they were.
+        """
+        content = io.BytesIO()
+        torch.save({"fingerprint": self.fingerprint, "state": state}, content)
+        try:
+            with atomic_path(self.file) as temporary:
+                with open(temporary, "wb") as f:
+                    f.write(hashlib.sha256(content.getbuffer()).digest())
+                    f.write(content.getbuffer())
+                    f.flush()
+                    os.fsync(f.fileno())
+                if self.file.exists():
+                    os.replace(self.file, self.previous)
+        except OSError as e:
+            raise UserError(f"{self.file}: the state can't be saved ({e}); make room, and run again: it goes on") from e
         self._saved = time.monotonic()
 
+    def in_worker(self, _worker: int) -> None:
+        """For loader workers, which are forked from this process.
 
-def ignore_signals(_worker: int) -> None:
-    """For loader workers: a signal to the whole process group is the trainer's to answer, who still needs them."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        A signal to the whole process group is the trainer's to answer, who still needs them. And where the trainer is
+        killed they live on for some seconds: they must not hold its lock.
+        """
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        self._lock.close()
+
+    def finish(self) -> None:
+        """The training is done: of its states the last one is enough."""
+        self.previous.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    """What a state file holds; None where there is none, or where it is damaged and has been set aside."""
+    if not file.exists():
+        return None
+    content = file.read_bytes()
+    if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
+        return torch.load(io.BytesIO(content[DIGEST:]), map_location="cpu", weights_only=True)
+    aside = file.with_name(f"damaged-{file.name}")
+    os.replace(file, aside)
+    log.warning("%s is damaged: set aside as %s", file, aside.name)
+    return None

@@ -40,10 +40,11 @@ class Stage:
         """The network which is validated and saved: the generator or its moving average."""
         return self.generator if self.average is None else self.average.module
 
-    def descend_generator(self, loss: Tensor) -> None:
-        descend(self.fabric, self.optimiser, loss)
+    def descend_generator(self, loss: Tensor, terms: Terms) -> dict[str, float]:
+        numbers = descend(self.fabric, self.generator, self.optimiser, loss, terms, "grad_g")
         if self.average is not None:
             self.average.update_parameters(self.generator.module)
+        return numbers
 
 
 class PixelStage(Stage):
@@ -54,10 +55,7 @@ class PixelStage(Stage):
         self.distance = pixel
 
     def step(self, batch: Batch) -> dict[str, float]:
-        loss, terms = self.loss(self.generator(batch[0]), batch)
-        numbers = finite(terms)
-        self.descend_generator(loss)
-        return numbers
+        return self.descend_generator(*self.loss(self.generator(batch[0]), batch))
 
     def loss(self, sr: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
         loss = self.distance(sr, batch[1]).mean()
@@ -95,18 +93,15 @@ class GanStage(Stage):
 
     def turn_of_generator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
         self.discriminator.requires_grad_(False)
-        loss, terms = self.loss(sr, batch)
-        numbers = finite(terms)
-        self.descend_generator(loss)
+        numbers = self.descend_generator(*self.loss(sr, batch))
         self.discriminator.requires_grad_(True)
         return numbers
 
     def turn_of_discriminator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
         real, fake = self.discriminator(batch[1]), self.discriminator(sr.detach())
         loss = self.adversarial.discriminator(fake, real)
-        numbers = finite({"l_d": loss, "d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()})
-        descend(self.fabric, self.optimiser_d, loss)
-        return numbers
+        terms = {"l_d": loss, "d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()}
+        return descend(self.fabric, self.discriminator, self.optimiser_d, loss, terms, "grad_d")
 
     def loss(self, sr: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
         """Eq. 16 = 18 and 20 = 22: the baseline is the case W = 0."""
@@ -130,16 +125,29 @@ def adam(network: nn.Module, plan: Optimise) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=plan.lr, betas=plan.betas, weight_decay=plan.weight_decay)
 
 
-def descend(fabric: Fabric, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def descend(
+    fabric: Fabric, network: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor, terms: Terms, gradient: str
+) -> dict[str, float]:
+    """One update of one network. Returns the terms and, under the name `gradient`, the norm of the gradient.
+
+    Raises NotFinite before the update, with one wait for the device for all numbers.
+    """
     optimiser.zero_grad()
     fabric.backward(loss)
+    norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
+    numbers = finite(terms | {gradient: norm})
     optimiser.step()
+    return numbers
+
+
+class NotFinite(UserError):
+    """A number of the training that is infinite or no number."""
 
 
 def finite(terms: Terms) -> dict[str, float]:
-    """The terms as numbers, with one wait for the device; UserError names one that is not finite, before any update."""
+    """The terms as numbers. Raises NotFinite naming one that is not finite."""
     values = torch.stack([t.detach().float() for t in terms.values()]).tolist()
     for name, value in zip(terms, values, strict=True):
         if not math.isfinite(value):
-            raise UserError(f"{name} became {value}; lower the learning rate, or look at the data of this batch")
+            raise NotFinite(f"{name} became {value}")
     return dict(zip(terms, values, strict=True))

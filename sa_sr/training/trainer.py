@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from sa_sr.config import Optimise, PretrainSpec, TrainSpec
 from sa_sr.data.patches import EdgeMaps, Part, Patches
 from sa_sr.edges import extract
+from sa_sr.errors import UserError
 from sa_sr.models import checkpoints
 from sa_sr.models.recipe import Recipe
 from sa_sr.models.vgg import VGG19Features, load_vgg19
@@ -26,8 +27,8 @@ from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.provenance import code, digest
 from sa_sr.training.log import History
-from sa_sr.training.state import StateFolder, ignore_signals
-from sa_sr.training.step import Batch, GanStage, PixelStage
+from sa_sr.training.state import SAVE_SECONDS, StateFolder
+from sa_sr.training.step import Batch, GanStage, NotFinite, PixelStage
 
 log = logging.getLogger("sa_sr")
 
@@ -53,18 +54,31 @@ class Files:
     validations: Path
 
 
-def pretrain(spec: PretrainSpec, files: Files, threads: int) -> None:
+@dataclass(frozen=True)
+class Machine:
+    """How a training runs; none of it changes the result.
+
+    threads: that compute on a CPU, or load patches for a GPU; workers: processes that load patches, by default none on
+    a CPU and `threads` on a GPU; save_seconds: between two saves of the state.
+    """
+
+    threads: int = 2
+    workers: int | None = None
+    save_seconds: float = SAVE_SECONDS
+
+
+def pretrain(spec: PretrainSpec, files: Files, machine: Machine) -> None:
     """Train a generator by its pixel distance alone, from `files.init` or from its own initial weights."""
-    fabric, recipe = launch(spec, threads), find("models", spec.model)
+    fabric, recipe = launch(spec, machine.threads), find("models", spec.model)
     generator = initial_generator(recipe, spec, files.init)
-    fit(fabric, spec, recipe, PixelStage(fabric, generator, spec.optimise, recipe.pretrain), files, threads)
+    fit(fabric, spec, recipe, PixelStage(fabric, generator, spec.optimise, recipe.pretrain), files, machine)
 
 
-def train(spec: TrainSpec, files: Files, threads: int) -> None:
+def train(spec: TrainSpec, files: Files, machine: Machine) -> None:
     """Train one run as a GAN, from the pretrained generator."""
     assert files.features is not None
-    fabric, recipe = launch(spec, threads), find("models", spec.model)
-    fit(fabric, spec, recipe, gan_stage(fabric, spec, recipe, files.init, files.features), files, threads)
+    fabric, recipe = launch(spec, machine.threads), find("models", spec.model)
+    fit(fabric, spec, recipe, gan_stage(fabric, spec, recipe, files.init, files.features), files, machine)
 
 
 def gan_stage(fabric: Fabric, spec: TrainSpec, recipe: Recipe, init: Path | None, features: Path) -> GanStage:
@@ -76,12 +90,12 @@ def gan_stage(fabric: Fabric, spec: TrainSpec, recipe: Recipe, init: Path | None
 
 
 def fit(
-    fabric: Fabric, spec: PretrainSpec, recipe: Recipe, stage: PixelStage | GanStage, files: Files, threads: int
+    fabric: Fabric, spec: PretrainSpec, recipe: Recipe, stage: PixelStage | GanStage, files: Files, machine: Machine
 ) -> None:
     """Train to the last step, keep the weights that the validation chooses, and write the results."""
     plan, history = spec.optimise, History(spec.optimise.steps)
     done, best = 0, {"score": -math.inf, "step": 0, "weights": weights_of(stage)}
-    with StateFolder(files.state, fingerprint(spec, files)) as folder:
+    with StateFolder(files.state, fingerprint(spec, files), machine.save_seconds) as folder:
         if saved := folder.load():
             done, best = saved["step"], saved["best"]
             history.load_state_dict(saved["history"])
@@ -91,10 +105,13 @@ def fit(
 
         validation = validation_batches(fabric, spec, recipe, files)
         now = time.monotonic()
-        batches = enumerate(training_batches(fabric, spec, recipe, files, done, threads), done + 1)
-        for step, batch in progress(batches, f"train {spec.name}", plan.steps, done, "steps"):
+        batches = enumerate(training_batches(fabric, spec, recipe, files, done, machine, folder), done + 1)
+        for step, found in progress(batches, f"train {spec.name}", plan.steps, done, "steps"):
             rate = set_learning_rate(stage, plan, step)
-            terms = stage.step(batch)
+            try:
+                terms = stage.step(to_device(fabric, found))
+            except NotFinite as e:
+                raise UserError(_not_finite(spec, step, found["id"], e)) from e
             now, before = time.monotonic(), now
             history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / (now - before)})
             if step % plan.val_every == 0 or step == plan.steps:
@@ -107,12 +124,21 @@ def fit(
             if folder.due() or step == plan.steps:
                 parts = {name: part.state_dict() for name, part in stage.parts.items()}
                 folder.save({"step": step, "parts": parts, "history": history.state_dict(), "best": best})
-            if folder.interrupted:
+            if folder.interrupted and step < plan.steps:
                 log.error("%s: stopped by signal %d; step %d is saved", spec.name, folder.interrupted, step)
                 sys.exit(128 + folder.interrupted)
 
+        folder.finish()
+
     history.write(files.history, files.validations, best["step"])
     save_generator(files.model, stage, spec, best)
+
+
+def _not_finite(spec: PretrainSpec, step: int, ids: list[str], error: NotFinite) -> str:
+    return (
+        f"{spec.name}, step {step}: {error}, and nothing was updated; the last saved state is kept. Lower the learning "
+        f"rate, or look at the data of this batch: {'; '.join(ids)}"
+    )
 
 
 def save_generator(path: Path, stage: PixelStage | GanStage, spec: PretrainSpec, best: dict[str, Any]) -> None:
@@ -164,9 +190,15 @@ def edge_maps(spec: PretrainSpec, stored: Path | None) -> EdgeMaps:
 
 
 def training_batches(
-    fabric: Fabric, spec: PretrainSpec, recipe: Recipe, files: Files, done: int, threads: int
-) -> Iterator[Batch]:
-    """Batches done+1, done+2, ... of the reproducible sequence of patches."""
+    fabric: Fabric,
+    spec: PretrainSpec,
+    recipe: Recipe,
+    files: Files,
+    done: int,
+    machine: Machine,
+    folder: StateFolder,
+) -> Iterable[dict[str, Any]]:
+    """Batches done+1, done+2, ... of the reproducible sequence of patches, with their ids."""
     batch, steps = spec.optimise.batch, spec.optimise.steps
     part = Part(spec.val_share, validation=False)
     weights = edge_maps(spec, files.weights)
@@ -180,12 +212,19 @@ def training_batches(
         part=part,
         min_variance=spec.min_variance,
     )
-    workers = threads if fabric.device.type == "cuda" else 0
+    workers = machine.workers
+    if workers is None:
+        workers = machine.threads if fabric.device.type == "cuda" else 0
     sampler = range(done * batch, steps * batch)
-    loader = DataLoader(
-        patches, batch, sampler=sampler, num_workers=workers, pin_memory=workers > 0, worker_init_fn=ignore_signals
+    return DataLoader(
+        patches,
+        batch,
+        sampler=sampler,
+        num_workers=workers,
+        pin_memory=fabric.device.type == "cuda",
+        worker_init_fn=folder.in_worker,
+        multiprocessing_context="fork" if workers else None,
     )
-    return (to_device(fabric, found) for found in loader)
 
 
 def validation_batches(fabric: Fabric, spec: PretrainSpec, recipe: Recipe, files: Files) -> list[Batch]:

@@ -10,7 +10,7 @@ from sa_sr.data.prepare import prepare
 from sa_sr.edges import extract_edges
 from sa_sr.evaluation.protocol import Protocol, evaluate
 from sa_sr.inference import super_resolve
-from sa_sr.training.trainer import Files, pretrain
+from sa_sr.training.trainer import Files, Machine, pretrain
 from tests.golden.test_golden_models import photo
 
 # PSNR on Y and LPIPS of RealSR's network, measured by other code: another bicubic, another border
@@ -39,7 +39,7 @@ def test_realsr_restores_photos(asset, tmp_path):
     init, state = asset("realsr_df2k_x4.bin"), tmp_path / "state"
     history, validations = tmp_path / "history.csv", tmp_path / "val.csv"
     files = Files(data, edges, data, edges, init, None, state, model, history, validations)
-    pretrain(spec, files, threads=2)
+    pretrain(spec, files, Machine(2))
     super_resolve(data, model, "esrgan", sr, threads=2)
     out = tmp_path / "set.csv"
     evaluate(sr, data, out, Protocol(), "run", "esrgan", "none", 1, "set", asset("alexnet.ckpt"), threads=2)

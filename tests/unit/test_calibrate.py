@@ -10,7 +10,7 @@ from sa_sr.config import CalibrateSpec, TrainSpec, resolve
 from sa_sr.errors import UserError
 from sa_sr.training import trainer
 from sa_sr.training.calibrate import calibrate
-from tests.unit.test_training import SPEC, rows
+from tests.unit.test_training import ONE, SPEC, rows
 
 
 def measure(files: trainer.Files, init, tmp_path, **changes) -> dict:
@@ -23,7 +23,7 @@ def measure(files: trainer.Files, init, tmp_path, **changes) -> dict:
 def init(files, tmp_path):
     """A generator to start from, which a training leaves behind."""
     plan = SPEC.optimise.model_copy(update={"steps": 2})
-    trainer.pretrain(SPEC.model_copy(update={"optimise": plan}), files, threads=1)
+    trainer.pretrain(SPEC.model_copy(update={"optimise": plan}), files, ONE)
     return files.model.rename(tmp_path / "init.safetensors")
 
 
@@ -35,7 +35,7 @@ def test_the_first_step_has_the_share_that_was_asked_for(files, init, tmp_path, 
     settings = SPEC.model_dump(mode="json") | {"beta2": "auto"}
     spec = TrainSpec.model_validate(resolve(settings, tmp_path / "calibration.json"))
     assert spec.beta2 == found["beta2"]
-    trainer.train(spec, replace(files, init=init), threads=1)
+    trainer.train(spec, replace(files, init=init), ONE)
     assert rows(files.history)[0]["sa_share"] == pytest.approx(found["share"], rel=1e-3)
 
 
@@ -44,7 +44,7 @@ def test_a_fixed_beta2_stays_and_its_share_is_measured(files, init, tmp_path):
     assert (found["beta2"], found["chosen"]) == (20.0, "fixed")
     terms = found["terms"]
     assert found["share"] == pytest.approx(terms["l_g_sa"] / sum(terms.values()))
-    trainer.train(SPEC, replace(files, init=init), threads=1)
+    trainer.train(SPEC, replace(files, init=init), ONE)
     assert rows(files.history)[0]["sa_share"] == pytest.approx(found["share"], rel=1e-3)
 
 

@@ -10,7 +10,7 @@ from sa_sr.config import load
 from sa_sr.training import trainer
 from sa_sr.training.step import GanStage
 from tests.unit.test_config import DEMO, changed
-from tests.unit.test_training import SPEC, rows, with_plan, with_terms
+from tests.unit.test_training import ONE, SPEC, rows, with_plan, with_terms
 
 torch.manual_seed(0)
 BATCH = (torch.rand(3, 3, 8, 8), torch.rand(3, 3, 32, 32), torch.rand(3, 1, 32, 32))
@@ -87,7 +87,7 @@ def test_validation_is_of_the_moving_average_and_with_the_running_statistics():
 def test_the_chosen_criterion_decides_where_the_two_disagree(files, monkeypatch, select, kept):
     measured = iter([(0.5, 30.0), (0.4, 29.0), (0.6, 28.0)])
     monkeypatch.setattr(trainer, "validate", lambda *_: next(measured))
-    trainer.train(with_plan(select=select), files, threads=1)
+    trainer.train(with_plan(select=select), files, ONE)
     assert [row["step"] for row in rows(files.validations) if row["kept"]] == [kept]
 
 
@@ -104,7 +104,7 @@ def test_a_split_by_patch_keeps_training_and_validation_apart(files, monkeypatch
         return found
 
     monkeypatch.setattr(trainer.Patches, "_place", remembered)
-    trainer.train(spec, one, threads=1)
+    trainer.train(spec, one, ONE)
     assert len(seen["validation"]) == 40
     assert len(seen["training"]) == 12
     assert not set(seen["training"]) & set(seen["validation"])

@@ -1,7 +1,9 @@
 """The trainer on small real photos: what it learns from, what it keeps, and how it goes on after a stop."""
 
 import csv
+import itertools
 import os
+import resource
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +22,7 @@ from sa_sr.training import trainer
 from sa_sr.training.log import History
 from sa_sr.training.state import StateFolder
 
+ONE = trainer.Machine(threads=1)
 PLAN = Optimise(steps=6, batch=2, lr=1e-3, val_every=2, val_patches=2)
 COMMON = {
     "seed": 1,
@@ -71,7 +74,7 @@ def stop_after(steps: int, monkeypatch, work: Callable[[], None]) -> None:
 
 
 def test_history_has_every_term_and_they_add_up(files):
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     history = rows(files.history)
     assert [row["step"] for row in history] == [1, 2, 3, 4, 5, 6]
     for row in history:
@@ -84,7 +87,7 @@ def test_history_has_every_term_and_they_add_up(files):
 
 
 def test_the_weights_of_the_smallest_validation_loss_are_kept(files):
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     best = min(rows(files.validations), key=lambda row: row["val_loss"])
     assert int(checkpoints.load_state(files.model)[1]["step"]) == best["step"]
     assert [row["step"] for row in rows(files.validations) if row["kept"]] == [best["step"]]
@@ -92,32 +95,32 @@ def test_the_weights_of_the_smallest_validation_loss_are_kept(files):
 
 def test_an_edge_map_that_is_altered_changes_the_loss(files, tmp_path):
     """Training reads the stored maps: it does not make its own."""
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     before = rows(files.history)
     with h5py.File(files.weights, "r+") as f:
         f["weight/coffee"][...] = 255 - f["weight/coffee"][...]
     again = elsewhere(files, tmp_path / "again")
-    trainer.train(SPEC, again, threads=1)
+    trainer.train(SPEC, again, ONE)
     after = rows(again.history)
     assert after[0]["l_g_percep"] == before[0]["l_g_percep"]  # the first step still meets the same pictures
     assert after[0]["l_g_sa"] > 1.5 * before[0]["l_g_sa"]
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_other_ones(files, tmp_path):
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     again, other = elsewhere(files, tmp_path / "again"), elsewhere(files, tmp_path / "other")
-    trainer.train(SPEC, again, threads=1)
-    trainer.train(SPEC.model_copy(update={"seed": 2}), other, threads=1)
+    trainer.train(SPEC, again, ONE)
+    trainer.train(SPEC.model_copy(update={"seed": 2}), other, ONE)
     assert files.model.read_bytes() == again.model.read_bytes()
     assert files.model.read_bytes() != other.model.read_bytes()
 
 
 def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(files, tmp_path, monkeypatch):
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     stopped = elsewhere(files, tmp_path / "stopped")
-    stop_after(3, monkeypatch, lambda: trainer.train(SPEC, stopped, threads=1))
+    stop_after(3, monkeypatch, lambda: trainer.train(SPEC, stopped, ONE))
     assert not stopped.model.exists()
-    trainer.train(SPEC, stopped, threads=1)
+    trainer.train(SPEC, stopped, ONE)
     assert stopped.model.read_bytes() == files.model.read_bytes()
     without_rate = [[{**row, "samples_per_s": 0} for row in rows(f.history)] for f in (files, stopped)]
     assert without_rate[0] == without_rate[1]
@@ -126,11 +129,11 @@ def test_a_stopped_training_goes_on_and_ends_with_the_same_bits(files, tmp_path,
 
 def test_a_moving_average_is_what_is_kept_and_survives_a_stop(files, tmp_path, monkeypatch):
     spec, plain = with_plan(ema=0.9, select="last"), elsewhere(files, tmp_path / "plain")
-    trainer.train(with_plan(select="last"), plain, threads=1)
+    trainer.train(with_plan(select="last"), plain, ONE)
     stopped = elsewhere(files, tmp_path / "stopped")
-    stop_after(3, monkeypatch, lambda: trainer.train(spec, stopped, threads=1))
-    trainer.train(spec, stopped, threads=1)
-    trainer.train(spec, files, threads=1)
+    stop_after(3, monkeypatch, lambda: trainer.train(spec, stopped, ONE))
+    trainer.train(spec, stopped, ONE)
+    trainer.train(spec, files, ONE)
     assert files.model.read_bytes() == stopped.model.read_bytes()
     average, last = load_file(files.model), load_file(plain.model)
     # Adam moves each weight by at most about lr a step, and the average lags behind
@@ -140,16 +143,16 @@ def test_a_moving_average_is_what_is_kept_and_survives_a_stop(files, tmp_path, m
 
 @pytest.mark.parametrize("select", ["val_psnr", "last"])
 def test_the_choice_of_the_weights_can_be_another(files, select):
-    trainer.train(with_plan(select=select), files, threads=1)
+    trainer.train(with_plan(select=select), files, ONE)
     validations = rows(files.validations)
     expected = validations[-1] if select == "last" else max(validations, key=lambda row: row["val_psnr"])
     assert int(checkpoints.load_state(files.model)[1]["step"]) == expected["step"]
 
 
 def test_who_is_updated_first_matters_from_the_first_step_on(files, tmp_path):
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     other = elsewhere(files, tmp_path / "other")
-    trainer.train(with_terms(order=("discriminator", "generator")), other, threads=1)
+    trainer.train(with_terms(order=("discriminator", "generator")), other, ONE)
     ours, theirs = rows(files.history)[0], rows(other.history)[0]
     assert ours["l_d"] == theirs["l_d"]  # the discriminator meets the same pictures
     assert ours["l_g_percep"] == theirs["l_g_percep"]
@@ -157,9 +160,9 @@ def test_who_is_updated_first_matters_from_the_first_step_on(files, tmp_path):
 
 
 def test_maps_of_the_patch_alone_differ_from_those_of_the_picture_at_its_border_only(files, tmp_path):
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     crop = replace(elsewhere(files, tmp_path / "crop"), weights=None, val_weights=None)
-    trainer.train(with_terms(edge_scope="crop"), crop, threads=1)
+    trainer.train(with_terms(edge_scope="crop"), crop, ONE)
     ours, theirs = rows(files.history)[0], rows(crop.history)[0]
     assert ours["l_g_percep"] == theirs["l_g_percep"]
     assert ours["l_g_sa"] != theirs["l_g_sa"]
@@ -169,9 +172,9 @@ def test_maps_of_the_patch_alone_differ_from_those_of_the_picture_at_its_border_
 
 def test_sums_leave_nothing_to_the_adversarial_term(files, tmp_path):
     """Eq. 4-7 to the letter: the reason for means."""
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     sums = elsewhere(files, tmp_path / "sums")
-    trainer.train(with_terms(reduction="sum"), sums, threads=1)
+    trainer.train(with_terms(reduction="sum"), sums, ONE)
     ours, theirs = rows(files.history)[0], rows(sums.history)[0]
     assert theirs["l_g_pix"] == pytest.approx(ours["l_g_pix"] * 3 * 32 * 32, rel=1e-4)
     assert theirs["l_g_gan"] == pytest.approx(ours["l_g_gan"], rel=1e-4)
@@ -179,11 +182,74 @@ def test_sums_leave_nothing_to_the_adversarial_term(files, tmp_path):
 
 
 def test_state_of_other_settings_is_set_aside(files):
-    trainer.train(SPEC, files, threads=1)
+    trainer.train(SPEC, files, ONE)
     first = files.model.read_bytes()
-    trainer.train(SPEC.model_copy(update={"beta2": 0.0}), files, threads=1)
+    trainer.train(SPEC.model_copy(update={"beta2": 0.0}), files, ONE)
     assert files.model.read_bytes() != first
     assert (files.state / "stale.pt").exists()
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_update_and_names_the_patches(files, monkeypatch):
+    """The loss itself is finite; the state of the step before is kept."""
+    monkeypatch.setattr(trainer.StateFolder, "due", lambda _: True)
+    stage = trainer.gan_stage
+
+    def spoilt_at_step_3(*arguments):
+        built, steps = stage(*arguments), itertools.count(1)
+        bias = built.generator.module.conv_last.bias
+        bias.register_hook(lambda gradient: gradient / (0 if next(steps) == 3 else 1))
+        return built
+
+    monkeypatch.setattr(trainer, "gan_stage", spoilt_at_step_3)
+    with pytest.raises(UserError, match=r"step 3: grad_g became (inf|nan), and nothing was updated") as stop:
+        trainer.train(SPEC, files, ONE)
+    assert str(stop.value).count("coffee, frame 0, x ") == PLAN.batch
+    assert not files.model.exists()
+    with StateFolder(files.state, trainer.fingerprint(SPEC, files)) as folder:
+        assert folder.load()["step"] == 2
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "emptied"])
+def test_a_damaged_state_is_set_aside_and_the_one_before_it_is_used(files, tmp_path, monkeypatch, caplog, damage):
+    trainer.train(SPEC, files, ONE)
+    stopped = elsewhere(files, tmp_path / "stopped")
+    stop_after(4, monkeypatch, lambda: trainer.train(SPEC, stopped, replace(ONE, save_seconds=0)))
+    last = stopped.state / "last.pt"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 1
+    last.write_bytes({"truncated": content[:-1000], "altered": content, "emptied": b""}[damage])
+    with caplog.at_level("INFO", logger="sa_sr"):
+        trainer.train(SPEC, stopped, ONE)
+    assert "last.pt is damaged: set aside as damaged-last.pt" in caplog.text
+    assert "resuming after step 3 of 6" in caplog.text
+    assert stopped.model.read_bytes() == files.model.read_bytes()
+    assert sorted(path.name for path in stopped.state.iterdir()) == ["damaged-last.pt", "last.pt", "lock"]
+
+
+def test_a_full_disk_during_a_save_keeps_the_states_that_are_there(tmp_path):
+    state = {"step": 1, "weights": torch.zeros(100_000)}
+    with StateFolder(tmp_path, "a") as folder:
+        folder.save(state)
+        folder.save(state | {"step": 2})
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that a write beyond the limit is an error
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+            with pytest.raises(UserError, match=r"last\.pt: the state can't be saved \(.*\); make room"):
+                folder.save(state | {"step": 3})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            signal.signal(signal.SIGXFSZ, handler)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert folder.load()["step"] == 2
+
+
+def test_loader_workers_change_nothing(files, tmp_path):
+    trainer.train(SPEC, files, ONE)
+    other = elsewhere(files, tmp_path / "other")
+    trainer.train(SPEC, other, replace(ONE, workers=2))
+    assert other.model.read_bytes() == files.model.read_bytes()
 
 
 def test_a_folder_in_use_is_refused_with_its_holder(tmp_path):
@@ -200,7 +266,7 @@ def test_a_folder_in_use_is_refused_with_its_holder(tmp_path):
 def test_a_loss_that_is_not_finite_stops_before_the_update(files):
     spec = SPEC.model_copy(update={"feature_scale": float("inf")})
     with pytest.raises(UserError, match=r"l_g_total became|l_g_percep became"):
-        trainer.train(spec, files, threads=1)
+        trainer.train(spec, files, ONE)
     assert not files.model.exists()
 
 
@@ -231,7 +297,7 @@ def test_learning_rates_fall_by_gamma_after_each_milestone(gamma):
 def test_pretraining_lowers_the_error(files):
     plan = PLAN.model_copy(update={"steps": 30, "batch": 4, "val_every": 5, "lr": 2e-3})
     spec = PretrainSpec(**COMMON, name="esrgan-s1", model="esrgan", patch=32, optimise=plan)
-    trainer.pretrain(spec, files, threads=1)
+    trainer.pretrain(spec, files, ONE)
     losses = [row["l_g_total"] for row in rows(files.history)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     assert load_file(files.model)["conv_first.weight"].shape == (8, 3, 3, 3)
