@@ -8,10 +8,12 @@ SNAKEMAKE := snakemake --resources gpu=$(TRAININGS)
 
 .PHONY: demo paper test test-all lint
 demo: $(BIN)/.installed
+	@sa-sr unlock
 	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html --report-after-run
 	@sa-sr summary results/demo
 
 paper: $(BIN)/.installed
+	@sa-sr unlock
 	$(SNAKEMAKE)
 
 test: $(BIN)/.installed-dev

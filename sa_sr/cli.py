@@ -400,6 +400,14 @@ def summary(results: Path) -> None:
 
 
 @app.command()
+def unlock(folder: Annotated[Path, typer.Argument()] = Path()) -> None:
+    """Remove the lock that a killed Snakemake left in a folder; one that lives is respected."""
+    from sa_sr.unlock import unlock
+
+    unlock(folder.resolve())
+
+
+@app.command()
 def config_docs(folder: Annotated[Path, typer.Argument()] = Path("config")) -> None:
     """Write the reference of the configuration, config/README.md and config/schema.json."""
     from sa_sr.config_docs import write_docs

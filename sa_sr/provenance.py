@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = "sa_sr"
-TRANSPARENT = {f"sa_sr.{name}" for name in ("config", "consistency", "errors", "progress", "provenance")} | {"sa_sr"}
+TRANSPARENT = {f"sa_sr.{name}" for name in ("config", "errors", "progress", "provenance")} | {"sa_sr"}
 """Not counted: settings reach a stage as params, whose text changes with them; the others can't change a result."""
 ROOT = Path(__file__).parent.parent
 

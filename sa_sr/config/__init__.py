@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from sa_sr.config.consistency import problems
 from sa_sr.config.data import Clips, ClipSource, Dataset, Expect, Images, Source
 from sa_sr.config.models import Esrgan, Loss, LossTerms, Models, Optimise, VsrResFeatGan
 from sa_sr.config.results import Comparison, EdgeMaps, Evaluation, Figures, LpipsChoice, Table
 from sa_sr.config.runs import CalibrateSpec, PretrainSpec, Run, TrainSpec, resolve
 from sa_sr.config.section import Box, Count, Name, Section
-from sa_sr.consistency import problems
 from sa_sr.data.assets import Asset, known
 from sa_sr.edges import check_parameters
 from sa_sr.errors import UserError
