@@ -73,8 +73,7 @@ class Config(Section):
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Arithmetic of training: auto is bf16-mixed on a GPU that has it and 32-true elsewhere.
 
-    Open: the paper is silent. Evidence: the code of its time computes in 32 bits, and so does config/paper.yaml; bf16
-    moves a generator's output by a tenth of its error."""
+    Open: the paper is silent. Evidence: the code of its time computes in 32 bits, and so does config/paper.yaml."""
     assets: dict[Name, Asset] = {}
     """Further downloadable files by name, beside the built-in ones (sa_sr/data/assets.yaml)."""
     datasets: dict[Name, Dataset]
