@@ -3,16 +3,22 @@
 Everything heavy is imported inside the commands, so that `sa-sr --help` and the cheap stages start at once.
 """
 
+import inspect
 import json
 import logging
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
+from typer.main import get_command
 
+from sa_sr import records
 from sa_sr.errors import UserError
+from sa_sr.records import Call, Settings, Unrecorded, Writes
 
 app = typer.Typer(
     help="Spatially adaptive losses for GAN-based super-resolution (arXiv 2403.10589).",
@@ -54,11 +60,36 @@ def main() -> None:
         sys.exit(70)
 
 
-def _log_to(path: Path | None) -> Path | None:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        logging.getLogger().addHandler(logging.FileHandler(path, mode="w", encoding="utf-8"))
-    return path
+STAGES: dict[str, Callable[[dict[str, Any]], Call]] = {}
+"""For each stage, by the words that call it: what a set of arguments means."""
+
+
+def stage(group: typer.Typer = app, name: str = "", reads: Callable | None = None) -> Callable[[Callable], Callable]:
+    """A command that makes files: it copies its messages into `--log`, and leaves a record beside each file.
+
+    group: what it belongs to; name: what calls it, if that isn't the function's name; reads: see `Call.of`.
+    """
+
+    def register(function: Callable) -> Callable:
+        words = name or function.__name__.replace("_", "-")
+        STAGES[words] = lambda arguments: Call.of(function, arguments, reads)
+
+        @wraps(function)
+        def run(log: Path | None, **arguments: Any) -> None:
+            if log is not None:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                logging.getLogger().addHandler(logging.FileHandler(log, mode="w", encoding="utf-8"))
+            function(**arguments)
+            records.write(STAGES[words](arguments))
+
+        own = inspect.signature(function)
+        option = inspect.Parameter("log", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Log)
+        run.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
+        run.__annotations__ = function.__annotations__ | {"log": Log}
+        group.command(words)(run)
+        return function
+
+    return register
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -68,30 +99,46 @@ def _json(text: str) -> dict[str, Any]:
         raise typer.BadParameter(f"not JSON: {e}") from e
 
 
-Log = Annotated[Path | None, typer.Option("--log", callback=_log_to, help="Copy messages into this file.")]
-Out = Annotated[Path, typer.Option("--out", help="File to write.")]
-Json = Annotated[str, typer.Option(help="Settings as JSON.")]
+Log = Annotated[Path | None, typer.Option(help="Copy messages into this file.")]
+Out = Annotated[Path, typer.Option("--out", help="File to write."), Writes()]
+Picture = Annotated[Path, typer.Option("--out", help="PNG to write, and a PDF beside it."), Writes(".pdf")]
+File = Annotated[Path, typer.Option(), Writes()]
+Json = Annotated[str, typer.Option(help="Settings as JSON."), Settings()]
+Assets = Annotated[Path, typer.Option(help="Folder of the downloaded assets."), Unrecorded()]
+State = Annotated[Path, typer.Option(help="Folder for the training state."), Unrecorded()]
 Weights = Annotated[Path | None, typer.Option(help="Edge maps; without, they are made from the patches.")]
-Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load patches; default: none without a GPU.")]
-SaveSeconds = Annotated[float, typer.Option(min=0, help="Between two saves of the training state.")]
-Threads = Annotated[int, typer.Option(min=1, help="Threads that compute on a CPU, or load patches for a GPU.")]
+Workers = Annotated[
+    int | None, typer.Option(min=0, help="Processes that load patches; default: none without a GPU."), Unrecorded()
+]
+SaveSeconds = Annotated[float, typer.Option(min=0, help="Between two saves of the training state."), Unrecorded()]
+Threads = Annotated[
+    int, typer.Option(min=1, help="Threads that compute on a CPU, or load patches for a GPU."), Unrecorded()
+]
 
 
-@app.command()
-def download(name: str, out: Out, spec: Json = "", log: Log = None) -> None:
+@stage()
+def download(
+    name: str,
+    out: Out,
+    spec: Json = "",
+    sha256: Annotated[str, typer.Option(help="The checksum that it has to have, if not that of its description.")] = "",
+) -> None:
     """Fetch one asset and check its SHA-256. Without --spec it is one of the built-in assets."""
     from sa_sr.data import assets, fetch
 
-    fetch.download(name, assets.Asset.model_validate(_json(spec)) if spec else assets.find(name), out)
+    asset = assets.Asset.model_validate(_json(spec)) if spec else assets.find(name)
+    fetch.download(name, asset.model_copy(update={"sha256": sha256}) if sha256 else asset, out)
 
 
-@app.command()
-def prepare(
-    spec: Json,
-    assets: Annotated[Path, typer.Option(help="Folder of the downloaded assets.")],
-    out: Out,
-    log: Log = None,
-) -> None:
+def _sources(spec: str, assets: Path, **_: Any) -> list[str]:
+    from sa_sr.config import Dataset
+    from sa_sr.data.presence import sources
+
+    return sources(TypeAdapter(Dataset).validate_json(spec), assets)
+
+
+@stage(reads=_sources)
+def prepare(spec: Json, assets: Assets, out: Out) -> None:
     """Make the HR, LR and bicubic frames of one data set."""
     from sa_sr.config import Dataset
     from sa_sr.data.prepare import prepare
@@ -99,17 +146,15 @@ def prepare(
     prepare(TypeAdapter(Dataset).validate_json(spec), assets, out)
 
 
-@app.command()
-def extract_edges(
-    data: Path, extractor: Annotated[str, typer.Option()], out: Out, params: Json = "{}", log: Log = None
-) -> None:
+@stage()
+def extract_edges(data: Path, extractor: Annotated[str, typer.Option()], out: Out, params: Json = "{}") -> None:
     """Make the edge maps W of one data file."""
     from sa_sr.edges import extract_edges
 
     extract_edges(data, out, extractor, _json(params))
 
 
-@app.command()
+@stage()
 def calibrate(
     spec: Json,
     data: Annotated[Path, typer.Option()],
@@ -118,7 +163,6 @@ def calibrate(
     out: Out,
     weights: Weights = None,
     threads: Threads = 2,
-    log: Log = None,
 ) -> None:
     """Measure the share of the spatially adaptive part in the loss of one run, and find the beta2 of a share."""
     from sa_sr.config import CalibrateSpec
@@ -127,12 +171,11 @@ def calibrate(
     calibrate(CalibrateSpec.model_validate_json(spec), data, weights, init, features, out, threads)
 
 
-@app.command()
+@stage()
 def resolve(
     spec: Json,
     out: Out,
     calibration: Annotated[Path | None, typer.Option(help="Where `beta2: auto` is resolved.")] = None,
-    log: Log = None,
 ) -> None:
     """Write the settings of one training as run.json, with sorted keys."""
     from sa_sr.config import resolve
@@ -141,22 +184,21 @@ def resolve(
     write_text(out, json.dumps(resolve(_json(spec), calibration), indent=2, sort_keys=True) + "\n")
 
 
-@app.command()
+@stage()
 def pretrain(
     run: Path,
     data: Annotated[Path, typer.Option()],
     weights: Annotated[Path, typer.Option()],
     val_data: Annotated[Path, typer.Option()],
     val_weights: Annotated[Path, typer.Option()],
-    state: Annotated[Path, typer.Option(help="Folder for the training state.")],
+    state: State,
     out: Out,
-    history: Annotated[Path, typer.Option()],
-    val: Annotated[Path, typer.Option()],
+    history: File,
+    val: File,
     init: Annotated[Path | None, typer.Option(help="Weights to start from instead of the network's own.")] = None,
     threads: Threads = 2,
     workers: Workers = None,
     save_seconds: SaveSeconds = 300,
-    log: Log = None,
 ) -> None:
     """Train the generator of one model by its pixel loss alone, resuming where an earlier process stopped."""
     from sa_sr.config import PretrainSpec
@@ -167,23 +209,22 @@ def pretrain(
     pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
-@app.command()
+@stage()
 def train(
     run: Path,
     data: Annotated[Path, typer.Option()],
     val_data: Annotated[Path, typer.Option()],
     init: Annotated[Path, typer.Option(help="Pretrained generator.")],
     features: Annotated[Path, typer.Option(help="VGG19 weights.")],
-    state: Annotated[Path, typer.Option(help="Folder for the training state.")],
+    state: State,
     out: Out,
-    history: Annotated[Path, typer.Option()],
-    val: Annotated[Path, typer.Option()],
+    history: File,
+    val: File,
     weights: Weights = None,
     val_weights: Weights = None,
     threads: Threads = 2,
     workers: Workers = None,
     save_seconds: SaveSeconds = 300,
-    log: Log = None,
 ) -> None:
     """Train one run as a GAN, resuming where an earlier process stopped."""
     from sa_sr.config import TrainSpec
@@ -194,15 +235,15 @@ def train(
     train(TrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
-@app.command()
-def bicubic(data: Path, out: Out, log: Log = None) -> None:
+@stage()
+def bicubic(data: Path, out: Out) -> None:
     """Enlarge every LR frame of a data file by MATLAB's bicubic imresize."""
     from sa_sr.data.bicubic import bicubic
 
     bicubic(data, out)
 
 
-@app.command()
+@stage()
 def super_resolve(
     data: Path,
     model: Annotated[Path, typer.Option(help="Generator weights.")],
@@ -210,7 +251,6 @@ def super_resolve(
     out: Out,
     threads: Threads = 2,
     tile: Annotated[int, typer.Option(min=0, help="Side of LR tiles, 0 for whole frames.")] = 0,
-    log: Log = None,
 ) -> None:
     """Super-resolve every frame of a data file."""
     from sa_sr.inference import super_resolve
@@ -245,7 +285,7 @@ def upscale(
         result.save(temporary, format="PNG")
 
 
-@app.command()
+@stage()
 def evaluate(
     sr: Path,
     data: Path,
@@ -254,7 +294,6 @@ def evaluate(
     lpips: Annotated[Path, typer.Option(help="Weights of the LPIPS network.")],
     out: Out,
     threads: Threads = 1,
-    log: Log = None,
 ) -> None:
     """Measure PSNR, SSIM and LPIPS of every frame."""
     from sa_sr.config import Evaluation, Run
@@ -272,29 +311,22 @@ def evaluate(
     evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, threads=threads, **run)
 
 
-@app.command()
-def aggregate(
-    csvs: list[Path],
-    frames: Annotated[Path, typer.Option()],
-    clips: Annotated[Path, typer.Option()],
-    means: Annotated[Path, typer.Option()],
-    log: Log = None,
-) -> None:
+@stage()
+def aggregate(csvs: list[Path], frames: File, clips: File, means: File) -> None:
     """Join all measurements, and average them over the frames of each clip, then over the clips of each data set."""
-    from sa_sr.evaluation.protocol import aggregate
+    from sa_sr.evaluation.aggregate import aggregate
 
     aggregate(csvs, frames, clips, means)
 
 
-@app.command()
+@stage()
 def table(
     means: Path,
     spec: Json,
-    csv: Annotated[Path, typer.Option()],
-    md: Annotated[Path, typer.Option()],
-    tex: Annotated[Path, typer.Option()],
-    html: Annotated[Path | None, typer.Option()] = None,
-    log: Log = None,
+    csv: File,
+    md: File,
+    tex: File,
+    html: Annotated[Path | None, typer.Option(), Writes()] = None,
 ) -> None:
     """Write one of the paper's tables as CSV, Markdown, LaTeX and, for the report, HTML."""
     from sa_sr.render.tables import TableSpec, table
@@ -311,9 +343,9 @@ def _label(method: str) -> str:
     return label(run.model, run.extractor) if run else label("bicubic")
 
 
-@figure.command("edge-maps")
+@stage(figure)
 def edge_maps(
-    data: Path, edges: list[Path], item: Annotated[str, typer.Option()], out: Out, frame: int = 0, log: Log = None
+    data: Path, edges: list[Path], item: Annotated[str, typer.Option()], out: Picture, frame: int = 0
 ) -> None:
     """Figure 1: a gray image and its edge maps."""
     from sa_sr.render.figures import figure_edge_maps
@@ -322,18 +354,17 @@ def edge_maps(
     figure_edge_maps(data, {extractor_label(path.stem): path for path in edges}, item, frame, out)
 
 
-@figure.command()
+@stage(figure)
 def comparison(
     data: Path,
     images: Annotated[list[Path], typer.Argument(help="Super-resolved images, in the order of the panels.")],
     item: Annotated[str, typer.Option()],
-    out: Out,
+    out: Picture,
     frame: int = 0,
     crop: Annotated[str, typer.Option(help="x,y,width,height; empty for the most telling window.")] = "",
     scores: Annotated[Path | None, typer.Option(help="frames.csv of the evaluation.")] = None,
     space: Annotated[str, typer.Option(help="Channels of the printed PSNR: rgb or y.")] = "rgb",
     border: Annotated[int, typer.Option(help="Pixels cut off at each side before it.")] = 4,
-    log: Log = None,
 ) -> None:
     """Figures 8-10: ground truth and results with a magnified window."""
     from sa_sr.render.figures import figure_comparison
@@ -343,30 +374,30 @@ def comparison(
     figure_comparison(data, panels, item, frame, out, window, scores, space, border)
 
 
-@figure.command()
+@stage(figure)
 def curves(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of the runs of one model.")], out: Out, log: Log = None
+    files: Annotated[list[Path], typer.Argument(help="history.csv and val.csv of the runs of one model.")], out: Picture
 ) -> None:
     """Training curves of the runs of one model."""
     from sa_sr.render.figures import figure_curves
 
-    labels = {_label(run.name): run for run in runs}
-    histories, validations = ({name: run / file for name, run in labels.items()} for file in ("history.csv", "val.csv"))
-    figure_curves(histories, validations, out)
+    def named(kind: str) -> dict[str, Path]:
+        return {_label(path.parent.name): path for path in files if path.name == kind}
+
+    figure_curves(named("history.csv"), named("val.csv"), out)
 
 
-@app.command()
+@stage()
 def shares(
-    calibrations: Annotated[list[Path], typer.Argument(help="What `sa-sr calibrate` wrote.")],
-    csv: Annotated[Path, typer.Option()],
-    md: Annotated[Path, typer.Option()],
-    html: Annotated[Path, typer.Option()],
-    log: Log = None,
+    files: Annotated[list[Path], typer.Argument(help="calibration.json, run.json and history.csv of every run.")],
+    csv: File,
+    md: File,
+    html: File,
 ) -> None:
     """Tabulate beta2 and the share of the spatially adaptive part, measured at the start and over the training."""
     from sa_sr.render.shares import shares
 
-    shares(calibrations, csv, md, html)
+    shares([path for path in files if path.name == "calibration.json"], csv, md, html)
 
 
 @app.command()
@@ -386,6 +417,33 @@ def check(
     print(verdict(parts))
     if any(part.problems for part in parts):
         raise typer.Exit(1)
+
+
+@app.command()
+def why(
+    target: Annotated[str, typer.Argument(help="A file in results/; without one, all of the configuration.")] = "",
+    configfile: Annotated[Path | None, typer.Option(help="YAML file; default: that of the target's folder.")] = None,
+    snakefile: Annotated[Path, typer.Option(help="The workflow.")] = Path("Snakefile"),
+) -> None:
+    """Say which keys, files and modules have changed since a file was made, and what has to be made anew."""
+    from sa_sr.why import why
+
+    for line in why(target or None, configfile, snakefile, call_of):
+        print(line)
+
+
+def call_of(words: list[str]) -> Call | None:
+    """What a command line means, without `sa-sr`; None if it is none of a stage."""
+    command: Any = get_command(app)
+    name, *words = words
+    if name == "figure":
+        command = command.commands[name]
+        name, *words = words
+    if name not in STAGES:
+        return None
+    arguments = command.commands[name].make_context(name, words).params
+    del arguments["log"]
+    return STAGES[name](arguments)
 
 
 @app.command()

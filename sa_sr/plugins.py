@@ -7,6 +7,9 @@ from typing import Any
 
 from sa_sr.errors import UserError
 
+FOUND: set[str] = set()
+"""Modules of the plugins that this process has used: they are part of what made its results."""
+
 
 def module_name(kind: str, name: str) -> str:
     """Dotted module that holds plugin `name` of `kind` ("edges" or "models"); nothing is imported."""
@@ -20,13 +23,15 @@ def find(kind: str, name: str) -> Any:
     """
     attribute = name.partition(":")[2] or name
     try:
-        return getattr(import_module(module_name(kind, name)), attribute)
+        plugin = getattr(import_module(module_name(kind, name)), attribute)
     except (ModuleNotFoundError, AttributeError) as e:
         known = names(kind)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f" ({e})"
         there = f"there is: {', '.join(known)}, or give package.module:attribute"
         raise UserError(f"no {kind} plugin {name!r}{hint}; {there}") from e
+    FOUND.add(module_name(kind, name))
+    return plugin
 
 
 def names(kind: str) -> list[str]:

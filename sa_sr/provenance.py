@@ -1,29 +1,61 @@
-"""Which code and which input made an artefact.
+"""Which code and which libraries make an artefact.
 
-Snakemake sees neither: an edit of an imported module changes no command line. So every rule hands over `code(...)`, one
-`module@hash` for each module that the stage can reach, as a param; the job reruns exactly when one of them changed, and
-Snakemake's reason names it. Nothing is imported to find out: only the import statements are read.
+Snakemake sees neither: an edit of an imported module changes no command line. So every rule hands over `code(...)` as a
+param, one `module@hash` for each module that its command can reach, and the versions of the libraries that these
+compute with. The job reruns exactly when one of them changed, and Snakemake's reason names it. Nothing is imported to
+find out: only the import statements are read.
 """
 
 import ast
 import hashlib
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 PACKAGE = "sa_sr"
-TRANSPARENT = {f"sa_sr.{name}" for name in ("config", "errors", "progress", "provenance")} | {"sa_sr"}
-"""Not counted: settings reach a stage as params, whose text changes with them; the others can't change a result."""
+TRANSPARENT = {"sa_sr"} | {
+    f"sa_sr.{name}" for name in ("config", "data.fetch", "data.packages", "errors", "progress", "provenance")
+}
+"""Not counted: settings reach a stage as params, whose text changes with them; what is fetched has its checksum; the
+others can't change a result."""
+LIBRARIES = {
+    "av": "av",
+    "cv2": "opencv-python",
+    "lpips": "lpips",
+    "matplotlib": "matplotlib",
+    "pandas": "pandas",
+    "PIL": "pillow",
+    "scenedetect": "scenedetect",
+    "scipy": "scipy",
+    "torch": "torch",
+}
+"""Libraries that decode, compute or draw, by the name of their import. Those that store, check and pass on are left
+out, and so is numpy, whose arithmetic is that of the processor: its releases are no reason to train again."""
 ROOT = Path(__file__).parent.parent
+CLI = f"{PACKAGE}.cli"
 
 
-def code(*modules: str) -> list[str]:
-    """Fingerprints ("module@hash", sorted) of `modules` and of all that they import from this package.
+def code(command: str, *plugins: str) -> list[str]:
+    """What decides, beside settings and inputs, what a command of `sa_sr.cli` makes.
 
-    modules: dotted names; those of other packages (a plug-in of one's own) count by their version elsewhere and are
-    skipped. Comments, blank lines and docstrings do not change a hash. Modules that are found by name at run time have
-    to be given as well.
+    command: the name of its function; plugins: dotted modules which it finds by name at run time. Returns the
+    fingerprint ("module@hash") of the function and of each module that it reaches, then "library==version" for each of
+    LIBRARIES that these import.
     """
-    return [f"{name}@{_hash(name)}" for name in sorted(_closure(modules))]
+    functions = _functions(command)
+    reached = [module for f in functions for module in _imported(f, [PACKAGE])]
+    own = hashlib.sha256("".join(_essence(*f.body) for f in functions).encode()).hexdigest()[:12]
+    return [f"{CLI}.{command}@{own}", *modules(*reached, *plugins)]
+
+
+def modules(*roots: str) -> list[str]:
+    """Fingerprints of modules and of all that they import from this package, then the versions of their libraries.
+
+    roots: dotted names; those of other packages are skipped. Comments, blank lines and docstrings do not change a hash.
+    """
+    found = sorted(_closure(roots))
+    libraries = {name.partition(".")[0] for module in found for name in _imports(module)} & LIBRARIES.keys()
+    return [f"{name}@{_hash(name)}" for name in found] + [_version(LIBRARIES[name]) for name in sorted(libraries)]
 
 
 def digest(path: str | Path) -> str:
@@ -64,12 +96,17 @@ def _tree(name: str) -> ast.Module:
 
 @cache
 def _imports(name: str) -> list[str]:
-    """Modules of this package which `name` imports anywhere, inside functions too."""
+    """What `name` imports anywhere, inside functions too."""
     file = _file(name)
     assert file is not None
     package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    return _imported(_tree(name), package)
+
+
+def _imported(code: ast.AST, package: list[str]) -> list[str]:
+    """Dotted names of the modules that a piece of code imports, and of what it imports from them."""
     found = []
-    for node in ast.walk(_tree(name)):
+    for node in ast.walk(code):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -79,13 +116,36 @@ def _imports(name: str) -> list[str]:
     return found
 
 
+def _functions(command: str) -> list[ast.FunctionDef]:
+    """The function of a command, and those beside it that it calls."""
+    there = {node.name: node for node in _tree(CLI).body if isinstance(node, ast.FunctionDef)}
+    found, todo = {}, [command]
+    while todo:
+        name = todo.pop()
+        found[name] = there[name]
+        called = (node.id for part in there[name].body for node in ast.walk(part) if isinstance(node, ast.Name))
+        todo += [other for other in called if other in there and other not in found]
+    return [found[name] for name in sorted(found)]
+
+
 @cache
 def _hash(name: str) -> str:
-    tree = ast.parse(ast.unparse(_tree(name)))  # a copy of its own: comments are gone
+    return hashlib.sha256(_essence(_tree(name)).encode()).hexdigest()[:12]
+
+
+def _essence(*nodes: ast.AST) -> str:
+    """Code as text, without comments, layout and docstrings."""
+    tree = ast.parse("\n".join(map(ast.unparse, nodes)))  # a copy of its own: comments are gone
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
+    return ast.dump(tree)
+
+
+@cache
+def _version(library: str) -> str:
+    """The version in public: 2.11.0+cu128 and 2.11.0+cpu are builds of one."""
+    return f"{library}=={version(library).partition('+')[0]}"
 
 
 def _is_text(statement: ast.stmt) -> bool:

@@ -129,7 +129,8 @@ class Config(Section):
         loss, spec = self.model(run.model).loss, self.train_spec(run).model_dump()
         spec["optimise"] = {"steps": 0, "val_every": 1, "batch": spec["optimise"]["batch"]}
         del spec["terms"]["order"]
-        return CalibrateSpec(**spec, share=loss.share, batches=loss.calibration_batches)
+        share = loss.share if spec["beta2"] == "auto" else None
+        return CalibrateSpec(**spec, share=share, batches=loss.calibration_batches)
 
     @property
     def calibrated(self) -> list[Run]:

@@ -72,7 +72,8 @@ class TrainSpec(PretrainSpec):
 class CalibrateSpec(TrainSpec):
     """The measurement of the spatially adaptive part's share, before the first step of one run."""
 
-    share: float
+    share: float | None
+    """Aimed at where beta2 is `auto`."""
     batches: int
 
 

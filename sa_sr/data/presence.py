@@ -1,8 +1,9 @@
 """Which files of one's own a configuration needs and does not find: told before the first job, not after days."""
 
+import os
 from pathlib import Path
 
-from sa_sr.config import Config, Source
+from sa_sr.config import Clips, Config, Images, Source
 from sa_sr.data.video import check_expected, files_below
 from sa_sr.errors import UserError
 
@@ -12,6 +13,22 @@ def used(config: Config) -> list[str]:
     models = config.chosen_models.values()
     names = [name for m in models for name in (m.train_set, m.val_set, *m.test_sets)]
     return list(dict.fromkeys([*names, *(figure.dataset for figure in config.figures.edge_maps.values())]))
+
+
+def sources(dataset: Images | Clips, assets: str | Path) -> list[str]:
+    """Every file that a data set is made from; of one's own files those which are there, for a plan needs none.
+
+    assets: folder of the downloaded files.
+    """
+    found = []
+    for source in dataset.sources:
+        if source.asset:
+            found.append(f"{assets}/{source.asset}")
+        elif source.folder:
+            found += files_below(source.folder)
+        elif source.file and os.path.isfile(source.file):
+            found.append(source.file)
+    return found
 
 
 def lacking(config: Config) -> list[str]:

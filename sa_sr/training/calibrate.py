@@ -79,6 +79,7 @@ def solve(spec: CalibrateSpec, mean: dict[str, float]) -> dict:
     edges, rest = mean["l_g_sa"], mean["l_g_percep"] + mean["l_g_gan"] + mean["l_g_pix"]
     beta2 = spec.beta2
     if beta2 == "auto":
+        assert spec.share is not None
         if edges <= 0:
             raise UserError(
                 f"{spec.name}: the edge maps of {spec.extractor!r} are empty on the first {spec.batches} batches, so "

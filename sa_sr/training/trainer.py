@@ -25,7 +25,7 @@ from sa_sr.models.recipe import Recipe
 from sa_sr.models.vgg import VGG19Features, load_vgg19
 from sa_sr.plugins import find
 from sa_sr.progress import progress
-from sa_sr.provenance import code, digest
+from sa_sr.provenance import digest, modules
 from sa_sr.training.log import History
 from sa_sr.training.state import SAVE_SECONDS, StateFolder
 from sa_sr.training.step import Batch, GanStage, NotFinite, PixelStage
@@ -175,9 +175,11 @@ def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> 
 def fingerprint(spec: PretrainSpec, files: Files) -> str:
     """A text that is equal for two trainings only if they must end in the same weights."""
     read = [files.data, files.weights, files.val_data, files.val_weights, files.init, files.features]
-    parts: dict[str, Any] = {"spec": spec.canonical(), "torch": torch.__version__}
-    parts["code"] = code("sa_sr.training.trainer", *spec.modules)
-    parts["files"] = [digest(path) if path else None for path in read]
+    parts = {
+        "spec": spec.canonical(),
+        "code": modules("sa_sr.training.trainer", *spec.modules),
+        "files": [digest(path) if path else None for path in read],
+    }
     return json.dumps(parts, sort_keys=True)
 
 

@@ -13,9 +13,11 @@ from typer.testing import CliRunner
 from sa_sr.cli import app
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
+from sa_sr.evaluation import COLUMNS
 from sa_sr.evaluation import protocol as stage
+from sa_sr.evaluation.aggregate import aggregate
 from sa_sr.evaluation.metrics import psnr, ssim
-from sa_sr.evaluation.protocol import COLUMNS, Protocol, aggregate, evaluate
+from sa_sr.evaluation.protocol import Protocol, evaluate
 from sa_sr.storage import h5_writer, put
 
 NO_LPIPS = Protocol(lpips=None)
@@ -89,13 +91,20 @@ def test_the_command_takes_the_protocol_of_the_configuration(tmp_path, files, mo
     """Nothing of `evaluation` is lost between the configuration and the stage."""
     settings = {"spaces": ["y"], "borders": [6], "ssim": "uniform", "lpips": {"net": "vgg", "version": "0.0"}}
     given = {}
-    monkeypatch.setattr(stage, "evaluate", lambda *files, **options: given.update(files=files, **options))
-    options = {"--method": "esrgan-canny-s1", "--protocol": json.dumps(settings), "--lpips": "vgg16.ckpt"}
+    lpips = tmp_path / "vgg16.ckpt"
+    lpips.touch()
+
+    def evaluate(*files, **options):
+        given.update(files=files, **options)
+        files[2].touch()
+
+    monkeypatch.setattr(stage, "evaluate", evaluate)
+    options = {"--method": "esrgan-canny-s1", "--protocol": json.dumps(settings), "--lpips": str(lpips)}
     arguments = [str(path) for path in files] + [text for option in options.items() for text in option]
     done = CliRunner().invoke(app, ["evaluate", *arguments, "--out", str(tmp_path / "out.csv")])
     assert done.exit_code == 0, done.output
     assert given["files"] == (*files, tmp_path / "out.csv", Protocol(("y",), (6,), "uniform", "vgg", "0.0"))
-    assert given["lpips_weights"] == Path("vgg16.ckpt")
+    assert given["lpips_weights"] == lpips
     assert {key: given[key] for key in RUN} == RUN
 
 

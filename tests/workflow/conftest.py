@@ -19,19 +19,32 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Workspace:
-    """A folder in which the workflow runs with one configuration."""
+    """A folder in which the workflow runs with one configuration, by the code of `checkout`."""
 
     folder: Path
     config: dict[str, Any]
+    checkout: Path = ROOT
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
-        command = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
-        command += ["--workflow-profile", str(ROOT / "profiles/default"), *arguments]
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
-            command, cwd=self.folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
+        return self.run(
+            "snakemake", "--snakefile", str(self.checkout / "Snakefile"), "--configfile", "config.yaml",
+            "--workflow-profile", str(self.checkout / "profiles/default"), *arguments,
+        )  # fmt: skip
+
+    def why(self, *arguments: str) -> str:
+        """What `sa-sr why` says."""
+        done = self.run(
+            "sa-sr", "why", "--configfile", "config.yaml", "--snakefile", str(self.checkout / "Snakefile"), *arguments
         )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """A command of the environment in this folder."""
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.checkout)}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that would run."""
@@ -109,6 +122,14 @@ def tiny(tmp_path_factory, asset) -> Workspace:
         },
     }
     return Workspace(folder, config)
+
+
+@pytest.fixture(scope="session")
+def finished(tiny) -> Workspace:
+    """The whole chain, run to its end."""
+    done = tiny.snakemake()
+    assert done.returncode == 0, done.stderr
+    return tiny
 
 
 def photo(name: str) -> Image.Image:

@@ -2,15 +2,13 @@
 
 import json
 from shlex import quote
-import os
 import sys
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from sa_sr.config import load
-from sa_sr.data.presence import lacking, used
-from sa_sr.data.video import files_below
+from sa_sr.data.presence import lacking, sources, used
 from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
 from sa_sr.provenance import code
@@ -53,19 +51,6 @@ def edges(dataset, extractor):
 
 def asset(name):
     return f"{ASSETS}/{name}" if name else []
-
-
-def sources(dataset):
-    """Every file that a data set is made from; of one's own files those which are there, for a plan needs none."""
-    found = []
-    for source in CFG.datasets[dataset].sources:
-        if source.asset:
-            found.append(asset(source.asset))
-        elif source.folder:
-            found += files_below(source.folder)
-        elif os.path.isfile(source.file):
-            found.append(source.file)
-    return found
 
 
 def missing_data():

@@ -11,12 +11,12 @@ rule download:
         sha256=lambda wc: CFG.asset(wc.asset).sha256,
         spec=lambda wc: own_asset(wc.asset),
     shell:
-        "sa-sr download {wildcards.asset} {params.spec} --out {output} --log {log}"
+        "sa-sr download {wildcards.asset} {params.spec} --sha256 {params.sha256} --out {output} --log {log}"
 
 
 rule prepare:
     input:
-        lambda wc: sources(wc.dataset),
+        lambda wc: sources(CFG.datasets[wc.dataset], ASSETS),
     output:
         f"{OUT}/data/{{dataset}}.h5",
     log:
@@ -26,7 +26,7 @@ rule prepare:
     params:
         spec=lambda wc: CFG.datasets[wc.dataset].canonical(),
         assets=ASSETS,
-        code=code("sa_sr.data.prepare"),
+        code=code("prepare"),
     shell:
         "sa-sr prepare --spec {params.spec:q} --assets {params.assets} --out {output} --log {log}"
 

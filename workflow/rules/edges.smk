@@ -12,6 +12,6 @@ rule extract_edges:
         f"{OUT}/logs/edges/{{dataset}}-{{extractor}}.tsv"
     params:
         settings=lambda wc: text(CFG.extractors[wc.extractor]),
-        code=lambda wc: code("sa_sr.edges", module_name("edges", wc.extractor)),
+        code=lambda wc: code("extract_edges", module_name("edges", wc.extractor)),
     shell:
         "sa-sr extract-edges {input} --extractor {wildcards.extractor} --params {params.settings:q} --out {output} --log {log}"

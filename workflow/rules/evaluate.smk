@@ -9,7 +9,7 @@ rule bicubic:
     log:
         f"{OUT}/logs/bicubic/{{dataset}}.log",
     params:
-        code=code("sa_sr.data.bicubic"),
+        code=code("bicubic"),
     shell:
         "sa-sr bicubic {input} --out {output} --log {log}"
 
@@ -29,7 +29,7 @@ rule super_resolve:
         gpu=1,
     params:
         model=lambda wc: RUNS[wc.run].model,
-        code=lambda wc: code("sa_sr.inference", module_name("models", RUNS[wc.run].model)),
+        code=lambda wc: code("super_resolve", module_name("models", RUNS[wc.run].model)),
     shell:
         "sa-sr super-resolve {input.data} --model {input.model} --recipe {params.model} --out {output}"
         " --threads {threads} --log {log}"
@@ -48,7 +48,7 @@ rule evaluate:
         f"{OUT}/logs/evaluate/{{method}}-{{dataset}}.tsv"
     params:
         protocol=CFG.evaluation.canonical(),
-        code=code("sa_sr.evaluation.protocol"),
+        code=code("evaluate"),
     shell:
         "sa-sr evaluate {input.sr} {input.data} --method {wildcards.method} --protocol {params.protocol:q}"
         " --lpips {input.lpips} --out {output} --threads {threads} --log {log}"
@@ -64,6 +64,6 @@ rule aggregate:
     log:
         f"{OUT}/logs/aggregate.log",
     params:
-        code=code("sa_sr.evaluation.protocol"),
+        code=code("aggregate"),
     shell:
         "sa-sr aggregate {input} --frames {output.frames} --clips {output.clips} --means {output.means} --log {log}"

@@ -18,7 +18,7 @@ rule table:
         f"{OUT}/logs/table/{{table}}.log",
     params:
         spec=lambda wc: text(CFG.table_spec(wc.table)),
-        code=code("sa_sr.render.tables"),
+        code=code("table"),
     shell:
         "sa-sr table {input} --spec {params.spec:q} --csv {output.csv} --md {output.md} --tex {output.tex}"
         " --html {output.html} --log {log}"
@@ -26,8 +26,11 @@ rule table:
 
 rule shares:
     input:
-        [calibration(run.name) for run in CFG.calibrated],
-        [f"{OUT}/train/{run.name}/{part}" for run in CFG.calibrated for part in ("run.json", "history.csv")],
+        [
+            f"{OUT}/train/{run.name}/{part}"
+            for run in CFG.calibrated
+            for part in ("calibration.json", "run.json", "history.csv")
+        ],
     output:
         csv=f"{OUT}/tables/shares.csv",
         md=f"{OUT}/tables/shares.md",
@@ -40,10 +43,9 @@ rule shares:
     log:
         f"{OUT}/logs/table/shares.log",
     params:
-        calibrations=[calibration(run.name) for run in CFG.calibrated],
-        code=code("sa_sr.render.shares"),
+        code=code("shares"),
     shell:
-        "sa-sr shares {params.calibrations} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
+        "sa-sr shares {input} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
 
 
 rule edge_maps:
@@ -63,7 +65,7 @@ rule edge_maps:
     params:
         item=lambda wc: CFG.figures.edge_maps[wc.edge_maps].item,
         frame=lambda wc: CFG.figures.edge_maps[wc.edge_maps].frame,
-        code=code("sa_sr.render.figures"),
+        code=code("edge_maps"),
     shell:
         "sa-sr figure edge-maps {input.data} {input.edges} --item {params.item:q} --frame {params.frame}"
         " --out {output.png} --log {log}"
@@ -90,7 +92,7 @@ rule comparison:
         crop=lambda wc: option("crop", crop(CFG.figures.comparisons[wc.comparison])),
         space=lambda wc: CFG.figures.comparisons[wc.comparison].space,
         border=lambda wc: CFG.figures.comparisons[wc.comparison].border,
-        code=code("sa_sr.render.figures"),
+        code=code("comparison"),
     shell:
         "sa-sr figure comparison {input.data} {input.images} --item {params.item:q} --frame {params.frame}"
         " {params.crop} --scores {input.scores} --space {params.space} --border {params.border} --out {output.png} --log {log}"
@@ -110,7 +112,6 @@ rule curves:
     log:
         f"{OUT}/logs/figure/curves_{{model}}.log",
     params:
-        runs=lambda wc: [f"{OUT}/train/{run}" for run in first_seed(wc.model)],
-        code=code("sa_sr.render.figures"),
+        code=code("curves"),
     shell:
-        "sa-sr figure curves {params.runs} --out {output.png} --log {log}"
+        "sa-sr figure curves {input} --out {output.png} --log {log}"

@@ -45,7 +45,7 @@ rule calibrate:
     params:
         spec=lambda wc: CFG.calibrate_spec(RUNS[wc.run]).canonical(),
         weights=lambda wc, input: option("weights", input.get("weights")),
-        code=lambda wc: code("sa_sr.training.calibrate", *CFG.train_spec(RUNS[wc.run]).modules),
+        code=lambda wc: code("calibrate", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
         "sa-sr calibrate --spec {params.spec:q} --data {input.data} {params.weights} --init {input.init}"
         " --features {input.features} --out {output} --threads {threads} --log {log}"
@@ -74,7 +74,7 @@ rule pretrain:
     params:
         state=f"{STATE}/pretrain-{{model}}-s{{seed}}",
         init=lambda wc, input: option("init", input.get("init")),
-        code=lambda wc: code("sa_sr.training.trainer", module_name("models", wc.model)),
+        code=lambda wc: code("pretrain", module_name("models", wc.model)),
     shell:
         "sa-sr pretrain {input.run} --data {input.data} --weights {input.weights} --val-data {input.val_data}"
         " --val-weights {input.val_weights} {params.init} --state {params.state}"
@@ -106,7 +106,7 @@ rule train:
         state=f"{STATE}/{{run}}",
         weights=lambda wc, input: option("weights", input.get("weights")),
         val_weights=lambda wc, input: option("val-weights", input.get("val_weights")),
-        code=lambda wc: code("sa_sr.training.trainer", *CFG.train_spec(RUNS[wc.run]).modules),
+        code=lambda wc: code("train", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
         "sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
         " {params.val_weights} --init {input.init} --features {input.features} --state {params.state}"

@@ -1,0 +1,63 @@
+"""Stage `aggregate`: all measurements in one table, then means over clips and over data sets.
+
+A perfect frame has PSNR `inf`, and so have the means over it: a mean without such frames would be of something else.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from sa_sr.errors import UserError
+from sa_sr.evaluation import COLUMNS, METHOD, QUANTITY
+from sa_sr.storage import atomic_path
+
+EDGE = 2
+"""Frames at each end of a clip where the five-frame window is incomplete: the subset `interior` is without them."""
+
+
+def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path) -> None:
+    """Stage: join the CSVs of `evaluate`, average over the frames of each item, then over the items of each data set.
+
+    frames: all rows; clips: one per method, data set, item, subset and quantity, `n` counting the frames; means: the
+    same without the item, `n` counting the items, each of which weighs the same, and `frames` all of their frames.
+    subset `all` is every frame, `interior` leaves out the first and last two of a clip (an image keeps its one). Order
+    is that of the input.
+    Raises UserError naming the file that is not such a CSV, and for rows that occur twice.
+    """
+    rows = pd.concat([_read(path) for path in csvs], ignore_index=True)
+    twice = rows[rows.duplicated(COLUMNS[:-1])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise UserError(f"{row.method} on {row.dataset}, item {row['item']}, is there twice; give each CSV once")
+    clip_ends = (rows.frame < EDGE) | (rows.frame >= rows.frames - EDGE)
+    subsets = {"all": rows, "interior": rows[(rows.frames == 1) | ~clip_ends]}
+    per_item = pd.concat([_mean(part, [*METHOD, "item"], subset) for subset, part in subsets.items()])
+    per_set = pd.concat([_mean(part, METHOD, str(subset)) for subset, part in per_item.groupby("subset", sort=False)])
+    for table, path in ((rows, frames), (per_item, clips), (per_set, means)):
+        with atomic_path(path) as temporary:
+            table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """One CSV of `evaluate`; names stay text, so that an item called "NA" or "007" remains itself."""
+    numbers = {"frame": int, "frames": int, "border": int, "value": float}
+    try:
+        rows = pd.read_csv(path, dtype={c: numbers.get(c, str) for c in COLUMNS}, keep_default_na=False)
+    except (OSError, ValueError) as e:
+        raise UserError(f"{path}: not a readable evaluation CSV ({e}); delete it and run `evaluate` again") from e
+    if list(rows.columns) != COLUMNS:
+        raise UserError(f"{path}: not an evaluation CSV: its columns are {', '.join(map(str, rows.columns))}")
+    return rows
+
+
+def _mean(rows: pd.DataFrame, names: list[str], subset: str) -> pd.DataFrame:
+    """Mean value and count for each combination of `names` and quantity, marked with the subset.
+
+    Where the rows are means themselves, `frames` adds up what they count.
+    """
+    columns = {"value": ("value", "mean"), "n": ("value", "count")}
+    if "n" in rows:
+        columns["frames"] = ("n", "sum")
+    table = rows.groupby([*names, *QUANTITY], sort=False).agg(**columns).reset_index()
+    table.insert(len(names), "subset", subset)
+    return table

@@ -1,0 +1,126 @@
+"""What made an artefact: a record beside it, `.<name>.made.json`.
+
+It holds the settings, the content of the inputs and the code of the command that made the file, so that `sa-sr why` can
+tell what is different now, also where Snakemake's own notes are gone. It lies beside the file and not in it, so that
+equal results are equal bytes, and because a CSV or a photo has no place for it; its checksum ties the two together.
+"""
+
+import inspect
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self, get_args, get_type_hints
+
+from sa_sr import __version__, plugins
+from sa_sr.provenance import code, digest
+
+
+class Role:
+    """What a parameter of a command is, where it isn't an input (a path) or a setting (any other)."""
+
+
+class Writes(Role):
+    """A file that the command makes, and others of the same name with the suffixes `also`."""
+
+    def __init__(self, *also: str):
+        self.also = also
+
+
+class Settings(Role):
+    """Settings as JSON text."""
+
+
+class Unrecorded(Role):
+    """How or where the command runs: it changes no result."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command and what it is given."""
+
+    command: str
+    """Name of its function in `sa_sr.cli`, which is also the name of the rule."""
+    settings: dict[str, Any]
+    inputs: list[str]
+    outputs: list[str]
+
+    @classmethod
+    def of(cls, function: Callable, arguments: dict[str, Any], reads: Callable | None = None) -> Self:
+        """Sort the arguments of a command by their roles.
+
+        reads: for a command whose inputs follow from its settings, the function that gives them from the arguments.
+        """
+        settings, inputs, outputs = {}, list(map(str, reads(**arguments))) if reads else [], []
+        hints = get_type_hints(function, include_extras=True)
+        for name in inspect.signature(function).parameters:
+            value = arguments[name]
+            role = next((part for part in get_args(hints[name]) if isinstance(part, Role)), None)
+            files = [file for file in (value if isinstance(value, list) else [value]) if isinstance(file, Path)]
+            if isinstance(role, Writes):
+                outputs += [str(file) for path in files for file in (path, *map(path.with_suffix, role.also))]
+            elif isinstance(role, Settings):
+                settings[name] = json.loads(str(value)) if value else None
+            elif not isinstance(role, Unrecorded):
+                inputs += map(str, files)
+                if not files and value is not None and value != []:
+                    settings[name] = value
+        return cls(function.__name__, settings, inputs, outputs)
+
+
+def record_of(artefact: str | Path) -> Path:
+    """Where the record of a file lies."""
+    path = Path(artefact)
+    return path.with_name(f".{path.name}.made.json")
+
+
+def write(call: Call) -> None:
+    """Record what has just made the outputs of a call, one record beside each."""
+    from sa_sr.storage import write_text  # imports h5py, which reading the command line does not need
+
+    found = sorted(plugins.FOUND)
+    made = {
+        "command": call.command,
+        "settings": call.settings,
+        "inputs": {path: content(path) for path in call.inputs},
+        "plugins": found,
+        "code": code(call.command, *found),
+        "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "by": f"sa_sr {__version__}, Python {platform.python_version()}",
+    }
+    for path in call.outputs:
+        write_text(record_of(path), json.dumps(made | {"content": _measured(path)}, indent=1, sort_keys=True) + "\n")
+
+
+def read(artefact: str | Path) -> dict[str, Any] | None:
+    """The record of a file; None where there is none that can be read."""
+    try:
+        return json.loads(record_of(artefact).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def content(path: str) -> dict[str, Any]:
+    """SHA-256, size and time of a file; the checksum is that of its record where size and time say that it holds."""
+    made = read(path)
+    return made["content"] if made and _untouched(path, made["content"]) else _measured(path)
+
+
+def same(path: str, recorded: dict[str, Any]) -> bool:
+    """Whether a file has the content that was recorded; it is read only where its size or time differ."""
+    return _untouched(path, recorded) or content(path)["sha256"] == recorded["sha256"]
+
+
+def _measured(path: str) -> dict[str, Any]:
+    return {"sha256": digest(path), **_stamp(path)}
+
+
+def _untouched(path: str, recorded: dict[str, Any]) -> bool:
+    return all(recorded.get(key) == value for key, value in _stamp(path).items())
+
+
+def _stamp(path: str) -> dict[str, int]:
+    status = Path(path).stat()
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}

