@@ -26,6 +26,7 @@ from sa_sr.models.vgg import VGG19Features, load_vgg19
 from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.provenance import code, digest
+from sa_sr.training import health
 from sa_sr.training.log import History
 from sa_sr.training.state import SAVE_SECONDS, StateFolder
 from sa_sr.training.step import Batch, GanStage, NotFinite, PixelStage
@@ -114,6 +115,7 @@ def fit(
                 raise UserError(_not_finite(spec, step, found["id"], e)) from e
             now, before = time.monotonic(), now
             history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / (now - before)})
+            health.warn(spec.name, history, step)
             if step % plan.val_every == 0 or step == plan.steps:
                 loss, psnr = validate(stage, validation)
                 history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})

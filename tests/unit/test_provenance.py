@@ -85,3 +85,11 @@ def test_stages_do_not_depend_on_each_other():
     prepare = {tag.split("@")[0] for tag in provenance.code("sa_sr.data.prepare")}
     assert "sa_sr.data.resize" in prepare
     assert not any(name.startswith(("sa_sr.models", "sa_sr.render")) for name in prepare)
+
+
+def test_the_health_rules_make_a_table_and_no_training():
+    trained = {tag.split("@")[0] for tag in provenance.code("sa_sr.training.trainer")}
+    assert "sa_sr.training.log" in trained
+    assert "sa_sr.training.health" not in trained
+    tabulated = {tag.split("@")[0] for tag in provenance.code("sa_sr.render.health", "sa_sr.training.health")}
+    assert {"sa_sr.render.health", "sa_sr.training.health"} <= tabulated
