@@ -12,7 +12,8 @@ from sa_sr import cli
 from sa_sr.errors import UserError
 from sa_sr.render.health import health
 from sa_sr.training import trainer
-from sa_sr.training.health import RULES, begun, findings
+from sa_sr.training.health import RULES, begun, findings, warn
+from sa_sr.training.log import History
 from tests.unit.test_training import ONE, elsewhere, rows, stop_after, with_plan
 
 WELL = {"l_d": 0.5, "d_real": 0.7, "d_fake": 0.3, "grad_g": 6.0, "grad_d": 30.0, "out_of_range": 0.002}
@@ -164,6 +165,18 @@ def test_a_training_that_is_resumed_does_not_repeat_itself(files, monkeypatch, s
     trainer.train(EXPLODING, files, ONE)
     assert said() == before
     assert len(rows(files.history)) == 30
+
+
+@pytest.mark.parametrize(("length", "warnings"), [(30, 0), (120, 1)])
+def test_the_log_of_a_long_training_speaks_once_and_of_what_lasts(said, length, warnings):
+    """Rows of 20 steps; a window is a twentieth of all rows that there will be, not of those so far."""
+    history = History(40_000)
+    for step in range(1, 10_001):
+        ill_now = 2_000 < step <= 2_000 + 20 * length
+        history.add(step, WELL | (SICK["the output leaves its range"] if ill_now else {}))
+        warn("a", history, step)
+    assert len(said()) == warnings
+    assert all(line.startswith("a: the output leaves its range since step 2,001 (") for line in said())
 
 
 @pytest.mark.parametrize("gan_type", ["ragan", "vanilla"])
