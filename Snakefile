@@ -39,12 +39,14 @@ localrules:
     all_data,
     table,
     shares,
+    health,
 
 
 rule all:
     input:
         expand(f"{OUT}/tables/{{table}}.{{kind}}", table=CFG.tables, kind=["csv", "md", "tex"]),
         [f"{OUT}/tables/shares.{kind}" for kind in ("csv", "md") if CFG.calibrated],
+        [f"{OUT}/tables/health.{kind}" for kind in ("csv", "md")],
         expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons]),
         expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.chosen_models),
         expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means"]),

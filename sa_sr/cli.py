@@ -400,6 +400,19 @@ def shares(
     shares([path for path in files if path.name == "calibration.json"], csv, md, html)
 
 
+@stage()
+def health(
+    histories: Annotated[list[Path], typer.Argument(help="history.csv of runs and pretrainings.")],
+    csv: File,
+    md: File,
+    html: File,
+) -> None:
+    """Tabulate how each training went: discriminator, gradients, range of the output, and what was wrong."""
+    from sa_sr.render.health import health
+
+    health(histories, csv, md, html)
+
+
 @app.command()
 def check(
     config: Annotated[Path, typer.Argument(help="YAML file of an experiment, e.g. config/paper.yaml.")],
@@ -454,6 +467,11 @@ def summary(results: Path) -> None:
         raise UserError(f"{results}: no tables here; run snakemake first")
     for path in [*tables, *results.glob("tables/shares.md")]:
         print(path.read_text(encoding="utf-8"))
+    for path in results.glob("tables/health.csv"):
+        from sa_sr.render.health import unhealthy
+
+        for line in unhealthy(path):
+            print(f"health:  {line}")
     print(f"figures: {results / 'figures'}\nreport:  {results / 'report.html'}")
 
 

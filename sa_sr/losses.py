@@ -119,11 +119,13 @@ def perceptual(
 class Adversarial:
     """The two players of eq. 14, given logits of the discriminator for real and generated images.
 
-    relative: the generator's loss needs the logits of the real images as well.
+    judged: the logits (fake, real) whose sigmoids are the discriminator's verdict, 1 for "real"; relative: the
+    generator's loss needs the logits of the real images as well.
     """
 
     generator: Callable[[Tensor, Tensor | None], Tensor]
     discriminator: Callable[[Tensor, Tensor], Tensor]
+    judged: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     relative: bool
 
 
@@ -135,26 +137,37 @@ def _fake(logits: Tensor) -> Tensor:
     return bce(logits, torch.zeros_like(logits))
 
 
+def _alone(fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    return fake, real
+
+
+def _beside_each_other(fake: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+    """Each kind against the mean of the other: a relativistic discriminator's logits by themselves mean nothing."""
+    return fake - real.mean(), real - fake.mean()
+
+
 def _relativistic_generator(fake: Tensor, real: Tensor | None) -> Tensor:
     assert real is not None
-    return (_fake(real - fake.mean()) + _real(fake - real.mean())) / 2
+    fake, real = _beside_each_other(fake, real)
+    return (_fake(real) + _real(fake)) / 2
 
 
 def _relativistic_discriminator(fake: Tensor, real: Tensor) -> Tensor:
-    return (_real(real - fake.mean()) + _fake(fake - real.mean())) / 2
+    fake, real = _beside_each_other(fake, real)
+    return (_real(real) + _fake(fake)) / 2
 
 
 def _standard_discriminator(fake: Tensor, real: Tensor) -> Tensor:
     return _real(real) + _fake(fake)
 
 
-standard = Adversarial(lambda fake, _: _real(fake), _standard_discriminator, relative=False)
+standard = Adversarial(lambda fake, _: _real(fake), _standard_discriminator, _alone, relative=False)
 """Eq. 14 with the non-saturating loss for the generator (VSRResFeatGAN)."""
 
-saturating = Adversarial(lambda fake, _: -_fake(fake), _standard_discriminator, relative=False)
+saturating = Adversarial(lambda fake, _: -_fake(fake), _standard_discriminator, _alone, relative=False)
 """Eq. 14 to the letter: the generator lowers log(1 - D(G)), whose gradient fades where the discriminator is sure."""
 
-relativistic = Adversarial(_relativistic_generator, _relativistic_discriminator, relative=True)
+relativistic = Adversarial(_relativistic_generator, _relativistic_discriminator, _beside_each_other, relative=True)
 """Relativistic average GAN: is a real image more real than the average generated one? (ESRGAN)"""
 
 ADVERSARIAL = {"ragan": relativistic, "vanilla": standard, "saturating": saturating}

@@ -13,11 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGE = "sa_sr"
-TRANSPARENT = {"sa_sr"} | {
-    f"sa_sr.{name}" for name in ("config", "data.fetch", "data.packages", "errors", "progress", "provenance")
+TRANSPARENT = {
+    "sa_sr",
+    *(f"sa_sr.{name}" for name in ("config", "errors", "progress", "provenance")),
+    *(f"sa_sr.{name}" for name in ("data.fetch", "data.packages", "training.warn")),
 }
-"""Not counted: settings reach a stage as params, whose text changes with them; what is fetched has its checksum; the
-others can't change a result."""
+"""Neither counted nor followed: settings reach a stage as params, whose text changes with them; what is fetched has its
+checksum; the others can't change a result."""
 LIBRARIES = {
     "av": "av",
     "cv2": "opencv-python",

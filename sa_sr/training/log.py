@@ -13,11 +13,12 @@ ROWS = 2000
 class History:
     """Means of the loss terms over short intervals, and every validation; part of the training state.
 
-    steps: length of the training, which sets the interval.
+    steps: length of the training, which sets the interval: steps between rows; `planned`: rows in the end.
     """
 
     def __init__(self, steps: int):
         self.interval = -(-steps // ROWS) or 1
+        self.planned = steps // self.interval
         self.rows: list[dict[str, float]] = []
         self.validations: list[dict[str, float]] = []
         self._sums: dict[str, float] = {}

@@ -20,6 +20,8 @@ from sa_sr.losses import ADVERSARIAL, REDUCTIONS, Distance, SpatiallyAdaptiveLos
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Terms = dict[str, Tensor]
+MARGIN = 0.1
+"""Networks overshoot a little at edges beside black and white; this much, 25 gray levels of 255, is no such thing."""
 
 
 class Stage:
@@ -59,7 +61,7 @@ class PixelStage(Stage):
 
     def loss(self, sr: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
         loss = self.distance(sr, batch[1]).mean()
-        return loss, {"l_g_total": loss}
+        return loss, {"l_g_total": loss, "out_of_range": out_of_range(sr)}
 
 
 class GanStage(Stage):
@@ -100,6 +102,7 @@ class GanStage(Stage):
     def turn_of_discriminator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
         real, fake = self.discriminator(batch[1]), self.discriminator(sr.detach())
         loss = self.adversarial.discriminator(fake, real)
+        fake, real = self.adversarial.judged(fake, real)
         terms = {"l_d": loss, "d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()}
         return descend(self.fabric, self.discriminator, self.optimiser_d, loss, terms, "grad_d")
 
@@ -118,7 +121,13 @@ class GanStage(Stage):
             "l_g_percep": l_percep,
             "l_g_gan": l_gan,
             "sa_share": l_sa / loss,
+            "out_of_range": out_of_range(sr),
         }
+
+
+def out_of_range(sr: Tensor) -> Tensor:
+    """The share of the values of sr that lie more than MARGIN below 0 or above 1."""
+    return ((sr.detach() - 0.5).abs() > 0.5 + MARGIN).float().mean()
 
 
 def adam(network: nn.Module, plan: Optimise) -> torch.optim.Adam:

@@ -29,6 +29,7 @@ from sa_sr.provenance import digest, modules
 from sa_sr.training.log import History
 from sa_sr.training.state import SAVE_SECONDS, StateFolder
 from sa_sr.training.step import Batch, GanStage, NotFinite, PixelStage
+from sa_sr.training.warn import warn
 
 log = logging.getLogger("sa_sr")
 
@@ -114,6 +115,7 @@ def fit(
                 raise UserError(_not_finite(spec, step, found["id"], e)) from e
             now, before = time.monotonic(), now
             history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / (now - before)})
+            warn(spec.name, history, step)
             if step % plan.val_every == 0 or step == plan.steps:
                 loss, psnr = validate(stage, validation)
                 history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})

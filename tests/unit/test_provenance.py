@@ -43,7 +43,7 @@ def forget():
 
 def tags(package: Path) -> dict[str, str]:
     forget()
-    return dict(tag.split("@") for tag in provenance.code("sa_sr.a"))
+    return dict(tag.split("@") for tag in provenance.modules("sa_sr.a"))
 
 
 def test_reaches_every_import_and_no_more(package):
@@ -74,14 +74,22 @@ def test_code_that_is_not_reached_does_not_count(package):
 
 
 def test_stages_do_not_depend_on_each_other():
-    evaluate = {tag.split("@")[0] for tag in provenance.code("sa_sr.evaluation.protocol")}
+    evaluate = {tag.split("@")[0] for tag in provenance.code("evaluate")}
     assert "sa_sr.losses" not in evaluate
     assert "sa_sr.training.trainer" not in evaluate
     assert not any("vsrresnet" in name or "rrdbnet" in name for name in evaluate)
-    esrgan = {tag.split("@")[0] for tag in provenance.code("sa_sr.training.trainer", "sa_sr.models.esrgan")}
+    esrgan = {tag.split("@")[0] for tag in provenance.code("train", "sa_sr.models.esrgan")}
     assert "sa_sr.models.rrdbnet" in esrgan
     assert "sa_sr.models.vsrresfeatgan" not in esrgan
     assert not esrgan & {"sa_sr", "sa_sr.progress", "sa_sr.provenance", "sa_sr.errors"}
-    prepare = {tag.split("@")[0] for tag in provenance.code("sa_sr.data.prepare")}
+    prepare = {tag.split("@")[0] for tag in provenance.code("prepare")}
     assert "sa_sr.data.resize" in prepare
     assert not any(name.startswith(("sa_sr.models", "sa_sr.render")) for name in prepare)
+
+
+def test_the_health_rules_make_a_table_and_no_training():
+    trained = {tag.split("@")[0] for tag in provenance.code("train")}
+    assert "sa_sr.training.log" in trained
+    assert not trained & {"sa_sr.training.health", "sa_sr.training.warn"}
+    tabulated = {tag.split("@")[0] for tag in provenance.code("health")}
+    assert {"sa_sr.render.health", "sa_sr.training.health"} <= tabulated

@@ -8,7 +8,7 @@ from torch.nn.functional import softplus
 
 from sa_sr.config import load
 from sa_sr.training import trainer
-from sa_sr.training.step import GanStage
+from sa_sr.training.step import GanStage, out_of_range
 from tests.unit.test_config import DEMO, changed
 from tests.unit.test_training import ONE, SPEC, rows, with_plan, with_terms
 
@@ -65,6 +65,34 @@ def test_every_reading_of_the_loss_is_what_it_says(gan_type, pixel, feature, eps
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(found["l_g_total"], sum(expected.values()), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("gan_type", ["ragan", "vanilla", "saturating"])
+def test_the_discriminator_s_outputs_are_those_that_its_loss_looks_at(gan_type):
+    """A relativistic loss compares: by themselves the logits may lie anywhere."""
+    s = stage(with_terms(gan_type=gan_type))
+    with torch.no_grad():
+        s.discriminator.module.linear2.bias += 20
+        sr = s.generator(BATCH[0])
+        real, fake = s.discriminator(BATCH[1]), s.discriminator(sr)
+        assert min(real.min(), fake.min()) > 10
+    found = s.turn_of_discriminator(sr, BATCH)
+    if gan_type == "ragan":
+        real, fake = real - fake.mean(), fake - real.mean()
+        assert (found["d_real"] - 0.5) * (found["d_fake"] - 0.5) < 0
+    assert found["d_real"] == pytest.approx(torch.sigmoid(real).mean().item(), abs=1e-6)
+    assert found["d_fake"] == pytest.approx(torch.sigmoid(fake).mean().item(), abs=1e-6)
+    share = 0.5 if gan_type == "ragan" else 1
+    expected = share * (softplus(-real).mean() + softplus(fake).mean())
+    assert found["l_d"] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_out_of_range_is_the_share_of_values_beyond_the_margin():
+    """A little beyond black and white is no alarm; gradients do not pass."""
+    sr = torch.tensor([-5.0, -0.11, -0.09, 0.0, 0.5, 1.0, 1.09, 1.11], requires_grad=True)
+    share = out_of_range(sr)
+    assert share.item() == 3 / 8
+    assert not share.requires_grad
 
 
 def test_validation_is_of_the_moving_average_and_with_the_running_statistics():

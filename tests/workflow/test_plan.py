@@ -28,6 +28,7 @@ def test_the_demo_is_exactly_these_jobs(demo):
         "aggregate": 1,
         "table": 4,
         "shares": 1,
+        "health": 1,
         "edge_maps": 1,
         "comparison": 3,
         "curves": models,

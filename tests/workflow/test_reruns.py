@@ -24,7 +24,7 @@ TAIL = {"aggregate": 1, "table": 4, "comparison": 2, "all": 1}
 def trained(**runs: int) -> dict[str, int]:
     """What follows when so many runs of each model are trained anew."""
     tested = sum(count * TESTED[model] for model, count in runs.items())
-    follow = {"super_resolve": tested, "evaluate": tested, "shares": 1, "curves": len(runs)}
+    follow = {"super_resolve": tested, "evaluate": tested, "shares": 1, "health": 1, "curves": len(runs)}
     return {"train": sum(runs.values()), **follow, **TAIL}
 
 
@@ -116,7 +116,7 @@ EDITS = {
             "models.esrgan.loss.beta2": {"none": 0, "canny": "auto"},
             "models.vsrresfeatgan.loss.beta2": {"none": 0, "canny": "auto"},
         },
-        {"edge_maps": 1, "shares": 1, "curves": 2, **TAIL},
+        {"edge_maps": 1, "shares": 1, "health": 1, "curves": 2, **TAIL},
         "extractors.",
     ),
     "a seed more": (
@@ -226,8 +226,8 @@ def test_why_needs_no_memory_of_snakemake(finished, tmp_path):
         (tmp_path / "memory").rename(memory)
     assert said.splitlines()[2:] == [
         "models.esrgan.loss.gan was 0.005, is 0.01",
-        "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
         "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
+        "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
         "",
         "17 more stages follow from these.",  # 3 trainings, 6 sets of pictures, 6 measurements, their means, the table
     ]
@@ -303,10 +303,10 @@ FOLLOWS = {
         *("super_resolve", "evaluate", "edge_maps", "comparison"),
     ],
     "extract_edges": ["pretrain", "calibrate", "train", "edge_maps"],
-    "pretrain": ["calibrate", "train"],
+    "pretrain": ["calibrate", "train", "health"],
     "calibrate": ["resolve", "shares"],
     "resolve": ["train", "shares"],
-    "train": ["super_resolve", "shares", "curves"],
+    "train": ["super_resolve", "shares", "health", "curves"],
     "bicubic": ["evaluate", "comparison"],
     "super_resolve": ["evaluate", "comparison"],
     "evaluate": ["aggregate"],
@@ -387,7 +387,7 @@ MODULES = {
     "data/video": ["prepare"],
     "edges/__init__": ["extract_edges", *TRAININGS],
     "edges/canny": closure(["extract_edges"]) - {"pretrain"},
-    "edges/local_variance": closure(["extract_edges"]) - {"pretrain", "resolve"},
+    "edges/local_variance": closure(["extract_edges"]) - {"pretrain"},
     "edges/none": closure(["extract_edges"]) - {"edge_maps"},
     "evaluation/__init__": ["evaluate"],
     "evaluation/aggregate": ["aggregate"],
@@ -405,26 +405,25 @@ MODULES = {
     "models/vgg": TRAININGS,
     "models/vsrresfeatgan": [*TRAININGS, "super_resolve"],
     "models/vsrresnet": [*TRAININGS, "super_resolve"],
-    "render/__init__": ["table", "shares", *FIGURES],
+    "render/__init__": ["table", "shares", "health", *FIGURES],
     "render/figures": FIGURES,
-    "render/labels": ["table", "shares", *FIGURES],
-    "render/page": ["table", "shares"],
+    "render/labels": ["table", "shares", "health", *FIGURES],
+    "render/health": ["health"],
+    "render/page": ["table", "shares", "health"],
     "render/published": ["table"],
     "render/shares": ["shares"],
     "render/style": FIGURES,
     "render/tables": ["table"],
     "training/__init__": TRAININGS,
     "training/calibrate": ["calibrate"],
+    "training/health": ["health"],
     "training/log": TRAININGS,
     "training/state": TRAININGS,
     "training/step": TRAININGS,
     "training/trainer": TRAININGS,
 }
 """Rules that reach a module, from which others follow. The modules which are not named here reach no result."""
-ONE_MODEL = {
-    "models/esrgan": "esrgan", "models/rrdbnet": "esrgan",
-    "models/vsrresfeatgan": "vsrresfeatgan", "models/vsrresnet": "vsrresfeatgan",
-}  # fmt: skip
+ONE_MODEL = {"models/esrgan": "esrgan", "models/vsrresfeatgan": "vsrresfeatgan", "models/vsrresnet": "vsrresfeatgan"}
 PACKAGE = ROOT / "sa_sr"
 
 
@@ -435,9 +434,8 @@ def test_a_module_reruns_what_reaches_it(finished, clone, module):
         planned = Workspace(finished.folder, finished.config, clone).planned()
     rules = MODULES.get(module, [])
     assert set(planned) == (rules if isinstance(rules, set) else closure(rules))
-    if module in ONE_MODEL:
-        assert planned["train"] == 3
-        assert planned["super_resolve"] == 3 * TESTED[ONE_MODEL[module]]
+    if model := ONE_MODEL.get(module):
+        assert (planned["train"], planned["super_resolve"]) == (3, 3 * TESTED[model])
 
 
 def test_the_modules_of_the_table_exist():

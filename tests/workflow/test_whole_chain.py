@@ -60,6 +60,17 @@ def test_auto_gives_the_share_that_was_asked_for_and_fixed_weights_are_measured(
         assert 0 < float(row["share_in_training"]) < 1
 
 
+def test_every_training_has_a_verdict(finished):
+    """Of three steps nothing can be said."""
+    health = rows(finished.folder / "results/tiny/tables/health.csv")
+    pretrainings = ["esrgan-s1", "vsrresfeatgan-s1"]
+    runs = [f"{model}-{v}-s1" for model in ("esrgan", "vsrresfeatgan") for v in VARIANTS]
+    assert [row["training"] for row in health] == pretrainings + runs
+    assert {row["verdict"] for row in health} == {"too short to judge, with fewer than 10 rows"}
+    assert all(0 <= float(row["out_of_range"]) <= 1 for row in health)
+    assert [bool(row["l_d"]) for row in health] == [False] * 2 + [True] * 6
+
+
 def test_bicubic_and_every_run_is_measured_on_every_test_set(finished):
     means = rows(finished.folder / "results/tiny/evaluation/means.csv")
     measured = {(r["method"], r["dataset"]) for r in means}

@@ -48,6 +48,27 @@ rule shares:
         "sa-sr shares {input} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
 
 
+rule health:
+    input:
+        [f"{OUT}/pretrain/{model}-s{seed}/history.csv" for model in CFG.chosen_models for seed in CFG.seeds],
+        [f"{OUT}/train/{run}/history.csv" for run in RUNS],
+    output:
+        csv=f"{OUT}/tables/health.csv",
+        md=f"{OUT}/tables/health.md",
+        html=report(
+            f"{OUT}/tables/health.html",
+            caption="../report/health.rst",
+            category="Training",
+            labels={"model": "health"},
+        ),
+    log:
+        f"{OUT}/logs/table/health.log",
+    params:
+        code=code("health"),
+    shell:
+        "sa-sr health {input} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
+
+
 rule edge_maps:
     input:
         data=lambda wc: data(CFG.figures.edge_maps[wc.edge_maps].dataset),

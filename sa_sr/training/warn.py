@@ -1,0 +1,16 @@
+"""Say in the log when a training falls ill. Apart from the rules, for a training depends on neither."""
+
+import logging
+
+from sa_sr.training.health import begun
+from sa_sr.training.log import History
+
+log = logging.getLogger("sa_sr")
+
+
+def warn(name: str, history: History, step: int) -> None:
+    """Say in the log what begins with this step. A training that is resumed does not say again what it has said."""
+    if history.rows and history.rows[-1]["step"] == step:
+        for found in begun(history.rows, history.planned):
+            sign = f"{found.rule.name} since step {found.first:,} ({found.seen})"
+            log.warning("%s: %s. %s", name, sign, found.rule.remark)
