@@ -6,6 +6,7 @@ Everything heavy is imported inside the commands, so that `sa-sr --help` and the
 import inspect
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -441,7 +442,7 @@ def why(
     """Say which keys, files and modules have changed since a file was made, and what has to be made anew."""
     from sa_sr.why import why
 
-    for line in why(target or None, configfile, snakefile, call_of):
+    for line in why(os.path.relpath(target) if target else None, configfile, snakefile, call_of):
         print(line)
 
 

@@ -91,7 +91,7 @@ def why(target: str | None, config: Path | None, snakefile: Path, parse: Parse) 
         """Whether a call has to run again; what it is made from comes first."""
         if id(call) not in stale:
             above = [path for path in call.inputs if path in makers and look(makers[path])]
-            found = list(_differences(call, above, makers))
+            found = dict.fromkeys(_differences(call, above, makers))
             for what in found:
                 causes.setdefault(what, Cause(what, [])).calls.append(call)
             stale[id(call)] = bool(found or above)
@@ -117,28 +117,29 @@ def _differences(call: Call, above: list[str], makers: dict[str, Call]) -> Itera
         if not above:
             yield "not there yet"
         return
-    for path in call.outputs:
-        made = records.read(path)
-        if made is None and call.settings.get("sha256") == records.content(path)["sha256"]:
-            return  # a download that was put there, and is what it should be
+    for output in call.outputs:
+        made = records.read(output)
         if made is None:
-            yield "without a record of how it was made (by an older version, or copied from elsewhere)"
-            return
-        if not records.same(path, made["content"]):
-            yield "changed by something else after it was made"
-            return
-    yield from _settings(call, made["settings"])
-    yield from _code(made["code"], code(call.command, *made["plugins"]))
-    for path in sorted({*made["inputs"], *call.inputs}):
-        if path in above:
+            if call.settings.get("sha256") != records.content(output)["sha256"]:  # a download is known by its checksum
+                yield "without a record of how it was made (by an older version, or copied from elsewhere)"
             continue
+        if not records.same(output, made["content"]):
+            yield "changed by something else after it was made"
+        yield from _settings(call, made["settings"])
+        yield from _code(made["code"], code(call.command, *made["plugins"]))
+        yield from _inputs(call, made["inputs"], above, makers)
+
+
+def _inputs(call: Call, before: dict[str, Any], above: list[str], makers: dict[str, Call]) -> Iterator[str]:
+    """Files that are new, gone, or not what they were."""
+    for path in sorted({*before, *call.inputs}.difference(above)):
         if path not in call.inputs:
-            yield f"{path} is not used any more" if Path(path).exists() or path in makers else f"{path} is gone"
+            yield f"{path} is not used any more" if path in makers or Path(path).exists() else f"{path} is gone"
         elif not Path(path).is_file():
             yield f"{path} is not there"
-        elif path not in made["inputs"]:
+        elif path not in before:
             yield f"{path} is new"
-        elif not records.same(path, made["inputs"][path]):
+        elif not records.same(path, before[path]):
             yield f"{path} has another content"
 
 
@@ -182,7 +183,7 @@ def _code(before: list[str], now: list[str]) -> Iterator[str]:
         if old and new and "==" in new and old != new:
             yield f"{name} was {old.removeprefix(name + '==')}, is {new.removeprefix(name + '==')}"
         elif old != new:
-            yield f"code: {name} {'is new' if not old else 'is gone' if not new else 'has changed'}"
+            yield f"module {name} {'is new' if not old else 'is gone' if not new else 'has changed'}"
 
 
 def _planned(target: str | None, config: Path, snakefile: Path, parse: Parse) -> list[Call]:

@@ -1,0 +1,95 @@
+"""The record beside each file says what made it, and notices what is not that any more."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import skimage
+from PIL import Image
+from typer.testing import CliRunner
+
+from sa_sr import records
+from sa_sr.cli import STAGES, app, call_of
+from sa_sr.provenance import code, digest
+
+SPEC = {"kind": "images", "sources": [{"folder": "photos", "crop": [100, 100, 64, 48]}]}
+
+
+def sa_sr(*words: str) -> None:
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """A folder with one photo, prepared by the command line."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.open(f"{skimage.__path__[0]}/data/coffee.png").save("photos/coffee.png")
+    sa_sr("prepare", "--spec", json.dumps(SPEC), "--assets", "assets", "--out", "data/a.h5", "--log", "logs/a.log")
+    return tmp_path
+
+
+def test_a_record_holds_settings_inputs_and_code(place):
+    made = records.read("data/a.h5")
+    assert made is not None
+    assert (made["command"], made["settings"]) == ("prepare", {"spec": SPEC})
+    assert {path: found["sha256"] for path, found in made["inputs"].items()} == {
+        "photos/coffee.png": digest("photos/coffee.png")
+    }
+    assert made["code"] == code("prepare")
+    assert made["content"]["sha256"] == digest("data/a.h5")
+
+
+def test_a_record_names_the_plugins_that_were_used(place):
+    sa_sr("extract-edges", "data/a.h5", "--extractor", "canny", "--params", '{"low": 50}', "--out", "edges/canny.h5")
+    made = records.read("edges/canny.h5")
+    assert made is not None
+    assert "sa_sr.edges.canny" in made["plugins"]
+    assert made["code"] == code("extract_edges", *made["plugins"])
+    assert made["settings"] == {"extractor": "canny", "params": {"low": 50}}
+    assert list(made["inputs"]) == ["data/a.h5"]
+
+
+def test_only_another_content_counts(place):
+    (recorded,) = (records.read("data/a.h5") or {})["inputs"].values()
+    os.utime("photos/coffee.png", (1, 1))
+    assert records.same("photos/coffee.png", recorded)
+    content = Path("photos/coffee.png").read_bytes()
+    Path("photos/coffee.png").write_bytes(content[:-1] + b"\0")
+    assert not records.same("photos/coffee.png", recorded)
+
+
+@pytest.mark.parametrize("text", ["", "{", "no record"])
+def test_a_damaged_record_is_none(place, text):
+    records.record_of("data/a.h5").write_text(text)
+    assert records.read("data/a.h5") is None
+
+
+def test_a_stage_that_fails_leaves_no_record(place):
+    Path("photos/broken.png").write_bytes(b"no picture")
+    words = ["prepare", "--spec", json.dumps(SPEC), "--assets", "assets", "--out", "data/b.h5"]
+    assert CliRunner().invoke(app, words).exit_code != 0
+    assert not list(Path("data").glob("*b.h5*"))
+
+
+def test_how_and_where_a_command_runs_is_no_part_of_what_it_makes():
+    words = ["super-resolve", "d.h5", "--model", "m.safetensors", "--recipe", "esrgan", "--out", "o.h5"]
+    calls = {str(call_of([*words, "--threads", threads, "--log", "x.log"])) for threads in ("1", "8")}
+    assert len(calls) == 1
+    call = call_of(words)
+    assert call is not None
+    assert (call.inputs, call.outputs) == (["d.h5", "m.safetensors"], ["o.h5"])
+    assert call.settings == {"recipe": "esrgan", "tile": 0}
+
+
+def test_a_figure_is_two_files():
+    call = call_of(["figure", "curves", "r/history.csv", "r/val.csv", "--out", "f.png"])
+    assert call is not None
+    assert (call.command, call.inputs, call.outputs) == ("curves", ["r/history.csv", "r/val.csv"], ["f.png", "f.pdf"])
+
+
+def test_what_is_no_stage_makes_nothing_that_is_recorded():
+    assert call_of(["summary", "results/demo"]) is None
+    assert "train" in STAGES
