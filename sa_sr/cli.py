@@ -3,23 +3,20 @@
 Everything heavy is imported inside the commands, so that `sa-sr --help` and the cheap stages start at once.
 """
 
-import inspect
 import json
 import logging
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from typer.main import get_command
 
-from sa_sr import records
 from sa_sr.errors import UserError
-from sa_sr.records import Call, Settings, Unrecorded, Writes
+from sa_sr.records import Settings, Unrecorded, Writes
+from sa_sr.stage import call_of, stage
 
 app = typer.Typer(
     help="Spatially adaptive losses for GAN-based super-resolution (arXiv 2403.10589).",
@@ -61,38 +58,6 @@ def main() -> None:
         sys.exit(70)
 
 
-STAGES: dict[str, Callable[[dict[str, Any]], Call]] = {}
-"""For each stage, by the words that call it: what a set of arguments means."""
-
-
-def stage(group: typer.Typer = app, name: str = "", reads: Callable | None = None) -> Callable[[Callable], Callable]:
-    """A command that makes files: it copies its messages into `--log`, and leaves a record beside each file.
-
-    group: what it belongs to; name: what calls it, if that isn't the function's name; reads: see `Call.of`.
-    """
-
-    def register(function: Callable) -> Callable:
-        words = name or function.__name__.replace("_", "-")
-        STAGES[words] = lambda arguments: Call.of(function, arguments, reads)
-
-        @wraps(function)
-        def run(log: Path | None, **arguments: Any) -> None:
-            if log is not None:
-                log.parent.mkdir(parents=True, exist_ok=True)
-                logging.getLogger().addHandler(logging.FileHandler(log, mode="w", encoding="utf-8"))
-            function(**arguments)
-            records.write(STAGES[words](arguments))
-
-        own = inspect.signature(function)
-        option = inspect.Parameter("log", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Log)
-        run.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
-        run.__annotations__ = function.__annotations__ | {"log": Log}
-        group.command(words)(run)
-        return function
-
-    return register
-
-
 def _json(text: str) -> dict[str, Any]:
     try:
         return json.loads(text)
@@ -100,7 +65,6 @@ def _json(text: str) -> dict[str, Any]:
         raise typer.BadParameter(f"not JSON: {e}") from e
 
 
-Log = Annotated[Path | None, typer.Option(help="Copy messages into this file.")]
 Out = Annotated[Path, typer.Option("--out", help="File to write."), Writes()]
 Picture = Annotated[Path, typer.Option("--out", help="PNG to write, and a PDF beside it."), Writes(".pdf")]
 File = Annotated[Path, typer.Option(), Writes()]
@@ -117,7 +81,7 @@ Threads = Annotated[
 ]
 
 
-@stage()
+@stage(app)
 def download(
     name: str,
     out: Out,
@@ -138,7 +102,7 @@ def _sources(spec: str, assets: Path, **_: Any) -> list[str]:
     return sources(TypeAdapter(Dataset).validate_json(spec), assets)
 
 
-@stage(reads=_sources)
+@stage(app, _sources)
 def prepare(spec: Json, assets: Assets, out: Out) -> None:
     """Make the HR, LR and bicubic frames of one data set."""
     from sa_sr.config import Dataset
@@ -147,7 +111,7 @@ def prepare(spec: Json, assets: Assets, out: Out) -> None:
     prepare(TypeAdapter(Dataset).validate_json(spec), assets, out)
 
 
-@stage()
+@stage(app)
 def extract_edges(data: Path, extractor: Annotated[str, typer.Option()], out: Out, params: Json = "{}") -> None:
     """Make the edge maps W of one data file."""
     from sa_sr.edges import extract_edges
@@ -155,7 +119,7 @@ def extract_edges(data: Path, extractor: Annotated[str, typer.Option()], out: Ou
     extract_edges(data, out, extractor, _json(params))
 
 
-@stage()
+@stage(app)
 def calibrate(
     spec: Json,
     data: Annotated[Path, typer.Option()],
@@ -172,7 +136,7 @@ def calibrate(
     calibrate(CalibrateSpec.model_validate_json(spec), data, weights, init, features, out, threads)
 
 
-@stage()
+@stage(app)
 def resolve(
     spec: Json,
     out: Out,
@@ -185,7 +149,7 @@ def resolve(
     write_text(out, json.dumps(resolve(_json(spec), calibration), indent=2, sort_keys=True) + "\n")
 
 
-@stage()
+@stage(app)
 def pretrain(
     run: Path,
     data: Annotated[Path, typer.Option()],
@@ -210,7 +174,7 @@ def pretrain(
     pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
-@stage()
+@stage(app)
 def train(
     run: Path,
     data: Annotated[Path, typer.Option()],
@@ -236,7 +200,7 @@ def train(
     train(TrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
-@stage()
+@stage(app)
 def bicubic(data: Path, out: Out) -> None:
     """Enlarge every LR frame of a data file by MATLAB's bicubic imresize."""
     from sa_sr.data.bicubic import bicubic
@@ -244,7 +208,7 @@ def bicubic(data: Path, out: Out) -> None:
     bicubic(data, out)
 
 
-@stage()
+@stage(app)
 def super_resolve(
     data: Path,
     model: Annotated[Path, typer.Option(help="Generator weights.")],
@@ -286,7 +250,7 @@ def upscale(
         result.save(temporary, format="PNG")
 
 
-@stage()
+@stage(app)
 def evaluate(
     sr: Path,
     data: Path,
@@ -312,7 +276,7 @@ def evaluate(
     evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, threads=threads, **run)
 
 
-@stage()
+@stage(app)
 def aggregate(csvs: list[Path], frames: File, clips: File, means: File) -> None:
     """Join all measurements, and average them over the frames of each clip, then over the clips of each data set."""
     from sa_sr.evaluation.aggregate import aggregate
@@ -320,7 +284,7 @@ def aggregate(csvs: list[Path], frames: File, clips: File, means: File) -> None:
     aggregate(csvs, frames, clips, means)
 
 
-@stage()
+@stage(app)
 def table(
     means: Path,
     spec: Json,
@@ -388,7 +352,7 @@ def curves(
     figure_curves(named("history.csv"), named("val.csv"), out)
 
 
-@stage()
+@stage(app)
 def shares(
     files: Annotated[list[Path], typer.Argument(help="calibration.json, run.json and history.csv of every run.")],
     csv: File,
@@ -401,7 +365,7 @@ def shares(
     shares([path for path in files if path.name == "calibration.json"], csv, md, html)
 
 
-@stage()
+@stage(app)
 def health(
     histories: Annotated[list[Path], typer.Argument(help="history.csv of runs and pretrainings.")],
     csv: File,
@@ -442,22 +406,8 @@ def why(
     """Say which keys, files and modules have changed since a file was made, and what has to be made anew."""
     from sa_sr.why import why
 
-    for line in why(os.path.relpath(target) if target else None, configfile, snakefile, call_of):
+    for line in why(os.path.relpath(target) if target else None, configfile, snakefile, partial(call_of, app)):
         print(line)
-
-
-def call_of(words: list[str]) -> Call | None:
-    """What a command line means, without `sa-sr`; None if it is none of a stage."""
-    command: Any = get_command(app)
-    name, *words = words
-    if name == "figure":
-        command = command.commands[name]
-        name, *words = words
-    if name not in STAGES:
-        return None
-    arguments = command.commands[name].make_context(name, words).params
-    del arguments["log"]
-    return STAGES[name](arguments)
 
 
 @app.command()

@@ -10,8 +10,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sa_sr import records
-from sa_sr.cli import STAGES, app, call_of
+from sa_sr.cli import app
 from sa_sr.provenance import code, digest
+from sa_sr.stage import STAGES, call_of
 
 SPEC = {"kind": "images", "sources": [{"folder": "photos", "crop": [100, 100, 64, 48]}]}
 
@@ -76,20 +77,20 @@ def test_a_stage_that_fails_leaves_no_record(place):
 
 def test_how_and_where_a_command_runs_is_no_part_of_what_it_makes():
     words = ["super-resolve", "d.h5", "--model", "m.safetensors", "--recipe", "esrgan", "--out", "o.h5"]
-    calls = {str(call_of([*words, "--threads", threads, "--log", "x.log"])) for threads in ("1", "8")}
+    calls = {str(call_of(app, [*words, "--threads", threads, "--log", "x.log"])) for threads in ("1", "8")}
     assert len(calls) == 1
-    call = call_of(words)
+    call = call_of(app, words)
     assert call is not None
     assert (call.inputs, call.outputs) == (["d.h5", "m.safetensors"], ["o.h5"])
     assert call.settings == {"recipe": "esrgan", "tile": 0}
 
 
 def test_a_figure_is_two_files():
-    call = call_of(["figure", "curves", "r/history.csv", "r/val.csv", "--out", "f.png"])
+    call = call_of(app, ["figure", "curves", "r/history.csv", "r/val.csv", "--out", "f.png"])
     assert call is not None
     assert (call.command, call.inputs, call.outputs) == ("curves", ["r/history.csv", "r/val.csv"], ["f.png", "f.pdf"])
 
 
 def test_what_is_no_stage_makes_nothing_that_is_recorded():
-    assert call_of(["summary", "results/demo"]) is None
+    assert call_of(app, ["summary", "results/demo"]) is None
     assert "train" in STAGES
