@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from sa_sr.config.section import Box, PositiveFloat, PositiveInt, Scene, Section
+from sa_sr.config.section import LARGEST, Box, PositiveFloat, PositiveInt, Scene, Section
 
 
 class Expect(Section):
@@ -69,7 +69,7 @@ class ClipSource(Source):
     """Take every n-th frame of a scene.
 
     Open: which frames the paper measured. Alternatives: any stride. Evidence: none; tables state how many there are."""
-    max_frames: Annotated[int, Field(ge=5)] | None = None
+    max_frames: Annotated[int, Field(ge=5, le=LARGEST)] | None = None
     """Keep at most this many frames of each clip, after the stride."""
 
     @model_validator(mode="after")

@@ -4,11 +4,13 @@ import json
 from shlex import quote
 import os
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from sa_sr.config import load
+from sa_sr.config.reading import read
 from sa_sr.data.presence import lacking, used
 from sa_sr.data.video import files_below
 from sa_sr.errors import UserError
@@ -16,6 +18,8 @@ from sa_sr.plugins import module_name
 from sa_sr.provenance import code
 
 try:
+    for file in workflow.configfiles:
+        read(Path(file))  # Snakemake takes the last of two equal keys
     CFG = load(config, ", ".join(str(f) for f in workflow.configfiles))
 except UserError as e:
     raise WorkflowError(str(e))
