@@ -53,8 +53,8 @@ __all__ = [
 ]
 
 
-LINES, WIDTH = 12, 300
-"""Of the message about a configuration: what is longer is cut."""
+LINES, WIDTH, KEY = 12, 300, 70
+"""Of the message about a configuration, of a line and of a key in it: what is longer is cut."""
 
 
 def _with_defaults(extractors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -195,9 +195,13 @@ def load(values: dict[str, Any], where: str = "configuration") -> Config:
     except ValidationError as e:
         lines = []
         for error in e.errors(include_url=False, include_context=False):
-            path = ".".join(str(part) for part in error["loc"] if part not in ("images", "clips"))
+            path = ".".join(_cut(str(part), KEY) for part in error["loc"] if part not in ("images", "clips"))
             lines += (f"{path}: {error['msg']}" if path else error["msg"]).split("\n  ")
-        told = [line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …" for line in lines[:LINES]]
+        told = [_cut(line, WIDTH) for line in lines[:LINES]]
         if len(lines) > LINES:
             told.append(f"and {len(lines) - LINES} more")
         raise UserError(f"{where} is not valid:\n  " + "\n  ".join(told)) from e
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

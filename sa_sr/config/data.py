@@ -118,7 +118,7 @@ class Clips(Degradation):
 Dataset = Annotated[
     Annotated[Images, Tag("images")] | Annotated[Clips, Tag("clips")],
     Discriminator(
-        lambda section: section.get("kind") if isinstance(section, dict) else section.kind,
+        lambda section: section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None),
         custom_error_type="kind",
         custom_error_message="a data set needs the key `kind`, which is images or clips",
     ),

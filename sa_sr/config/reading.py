@@ -13,19 +13,27 @@ MOST = 1_000_000
 """Values that a configuration may have, aliases written out: those that come along have less than 2000."""
 
 
+MERGE = "tag:yaml.org,2002:merge"
+
+
 class _Loader(yaml.SafeLoader):
     """YAML's plain types; a key that is given twice is an error, where PyYAML would forget the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
         for name, _ in node.value:
-            key = self.construct_object(name, deep=True)
-            if isinstance(key, Hashable) and name.tag != "tag:yaml.org,2002:merge":
+            key = None if name.tag == MERGE else self.construct_object(name, deep=True)
+            if key is not None and isinstance(key, Hashable):
                 if key in seen:
                     place = f"line {name.start_mark.line + 1}"
                     raise yaml.YAMLError(f"key {reprlib.repr(key)} is given twice, the second time in {place}")
                 seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST:
+            raise yaml.YAMLError(f"by its merge keys a mapping has more than {MOST} values")
 
 
 def read(file: Path) -> dict[str, Any]:
