@@ -56,7 +56,7 @@ class Source(Section):
 class ClipSource(Source):
     """A source of clips: which frames of a video make up which clip."""
 
-    scenes: list[Scene] | Literal["detect"] | None = None
+    scenes: Annotated[list[Scene], Field(min_length=1)] | Literal["detect"] | None = None
     """List of [first, end) source frames, one clip each; `detect` cuts where the picture changes; null: one clip."""
     ends: list[PositiveFloat] = []
     """Seconds at which the scenes of a video end, ascending: another way to give `scenes`."""

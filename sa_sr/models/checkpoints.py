@@ -162,8 +162,12 @@ def built(make: Callable[[], nn.Module], state: Mapping[str, Tensor], path: str 
     """The network that `make` makes with these weights, or a UserError; memory is taken for it only where they fit."""
     if blocks(state) > len(state):
         raise UserError(f"{path}: has {blocks(state)} blocks by the names of its {len(state)} weights")
-    with torch.device("meta"):
-        fill(make(), {key: tensor.to("meta") for key, tensor in state.items()}, path)
+    try:
+        with torch.device("meta"):
+            net = make()
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as e:  # sizes that are none
+        raise UserError(f"{path}: its sizes are those of no network ({e})") from e
+    fill(net, {key: tensor.to("meta") for key, tensor in state.items()}, path)
     net = make()
     fill(net, state, path)
     return net

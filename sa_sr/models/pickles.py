@@ -56,7 +56,8 @@ class _Reader(pickle.Unpickler):
         try:
             return ADMITTED[module_name, global_name]
         except KeyError:
-            raise UserError(f"it asks for {module_name}.{global_name}, and only numeric arrays are read") from None
+            name = f"{module_name}.{global_name}"[:80]
+            raise UserError(f"it asks for {name}, and only numeric arrays are read") from None
 
 
 def _arrays(node: Any, done: dict[int, Any]) -> Any:
@@ -92,4 +93,4 @@ def load_arrays(path: str | Path) -> Any:
     except FileNotFoundError as e:
         raise UserError(f"{path}: no such file") from e
     except Exception as e:  # a damaged pickle can fail in any way
-        raise UserError(f"{path}: not a readable pickle of arrays ({e})") from e
+        raise UserError(f"{path}: not a readable pickle of arrays ({str(e)[:200]})") from e
