@@ -349,7 +349,7 @@ def test_what_is_no_video_is_refused_and_names_no_other_file(tmp_path, data):
 def test_a_page_that_is_named_zip_is_refused_in_one_line(tmp_path):
     (tmp_path / "box.zip").write_text("<html><body>Please sign in.</body></html>")
     message = refusal(photo_file(tmp_path / "box.zip"), tmp_path)
-    assert message.startswith(f"{tmp_path}/box.zip: neither a zip nor a tar archive")
+    assert message.startswith(f"{tmp_path}/box.zip: not a readable archive (neither zip nor tar")
     assert "\n" not in message
 
 
