@@ -148,7 +148,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(paths(DEMO)[1:]), VALUES), min_size=1, max_size=3))
 @example([(("name",), "x" * 1_000_000)])
 @example([(("seeds",), list(range(100_000)) * 2)])
@@ -174,7 +174,7 @@ def test_any_value_at_any_key_is_valid_or_told_in_few_words(edits):
     assert len(message) < 4000
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(st.sampled_from("ab:,-[]{}&*!? \n#|>'\"<9.") | st.characters(), max_size=60))
 def test_any_text_is_a_mapping_or_told_in_one_line(tmp_path_factory, text):
     file = tmp_path_factory.getbasetemp() / "any.yaml"

@@ -57,7 +57,7 @@ def tried(read: Callable[[], Any], file: Path) -> Any:
 # ------------------------------------------------------------------------------------------------- kinds of pixels
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     mode=st.sampled_from(["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"]),
     suffix=st.sampled_from(list(SAVED)),
@@ -168,7 +168,7 @@ def test_a_picture_that_is_cut_off_is_refused(tmp_path, suffix, share):
     assert f"a{suffix}: can't be read as an image" in refusal(photo_file(tmp_path / f"a{suffix}"), tmp_path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     suffix=st.sampled_from(list(SAVED)),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20),

@@ -91,7 +91,7 @@ def numbers_only(tree: object) -> bool:
     return tree is None or isinstance(tree, str | bytes | bytearray | int | float | complex | set | frozenset)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(ARRAYS) - 1), st.integers(0, 255)), min_size=1, max_size=12))
 def test_a_changed_pickle_holds_numbers_or_is_refused(tmp_path_factory, changes):
     data = bytearray(ARRAYS)
@@ -109,7 +109,7 @@ def test_a_changed_pickle_holds_numbers_or_is_refused(tmp_path_factory, changes)
 # -------------------------------------------------------------------------------------------------------------- ncnn
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, len(NCNN) + 40), st.lists(st.tuples(st.integers(0, len(NCNN) - 1), st.binary(max_size=6))))
 def test_a_changed_ncnn_file_has_all_weights_or_is_refused(tmp_path_factory, length, changes):
     data = bytearray(NCNN)
@@ -187,7 +187,7 @@ NAMES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.lists(st.integers(0, 4), max_size=5), min_size=1, max_size=6))
 def test_weights_of_any_names_and_shapes_are_refused_in_few_words(tmp_path_factory, shapes):
     file = tmp_path_factory.getbasetemp() / "any.safetensors"

@@ -232,7 +232,7 @@ def test_a_data_file_that_does_not_tell_its_border_is_named(refused, tmp_path, b
     assert f"bad.h5: its attribute `border` is {border!r}" in refused(enlarge, written(tmp_path / "bad.h5", border))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=30))
 def test_a_file_whose_structure_is_damaged_is_read_or_named(tmp_path_factory, changes):
     """Only headers and indices: what is in the pixels is another matter."""
