@@ -60,9 +60,12 @@ def main() -> None:
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as e:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as e:
         raise typer.BadParameter(f"not JSON: {e}") from e
+    if not isinstance(values, dict):
+        raise typer.BadParameter(f"not a mapping, {{...}}, but {type(values).__name__}")
+    return values
 
 
 Out = Annotated[Path, typer.Option("--out", help="File to write."), Writes()]
@@ -233,7 +236,7 @@ def upscale(
     """Enlarge one image of your own by 4."""
     from PIL import Image
 
-    from sa_sr.data.video import read_image
+    from sa_sr.data.images import read_image
     from sa_sr.inference import upscale
     from sa_sr.models.generators import load
     from sa_sr.storage import atomic_path
@@ -384,12 +387,13 @@ def check(
     measure: Annotated[bool, typer.Option("--measure", help="Time training steps even without a GPU.")] = False,
 ) -> None:
     """Check an experiment before it costs anything: networks, data, disk, jobs, hours; exit status 0 if it can run."""
-    from sa_sr.check import check, parse
+    from sa_sr.check import check
     from sa_sr.check.part import verdict
+    from sa_sr.config.reading import read
 
     logging.getLogger("sa_sr").setLevel(logging.WARNING)  # where each measurement runs is said in the table
     parts = []
-    for part in check(parse(config), str(config), measure):
+    for part in check(read(config), str(config), measure):
         parts.append(part)
         print(part, flush=True, end="\n\n")
     print(verdict(parts))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sa_sr.errors import UserError
+from sa_sr.layout import h5_items
 from sa_sr.models import checkpoints
 from sa_sr.plugins import find
 from sa_sr.progress import progress
-from sa_sr.storage import h5_reader, h5_writer, put
+from sa_sr.storage import h5_writer, put
 
 SCALE = 4
 OVERLAP = 16
@@ -25,11 +27,13 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
 
     data: data file; model: generator weights; recipe: name of the model, esrgan or vsrresfeatgan; out: sr/<item>
     (T, H, W, 3) uint8; tile: see `upscale`. At the ends of a clip the missing frames of the video model's window are
-    replaced by the first or last one; tables of it leave these frames out.
+    replaced by the first or last one; tables of it leave these frames out. Raises UserError where the weights do not
+    fit, and naming the item where the data file is not one.
     """
     torch.set_num_threads(threads)
     window, network = generator(model, recipe)
-    with h5_reader(data) as f, h5_writer(out, method=model.parent.name) as result:
+    seen = "lr" if window == 1 else "bicubic"
+    with h5_items(data, "hr", seen) as f, h5_writer(out, method=model.parent.name) as result:
         for item in progress(sorted(f["hr"]), f"super-resolve {data.stem}", len(f["hr"]), unit="items"):
             put(result, f"sr/{item}", _enlarged(network, f, item, window, tile))
 
@@ -40,9 +44,14 @@ def generator(model: Path, recipe: str) -> tuple[int, nn.Module]:
     chosen = find("models", recipe)
     if "run" not in metadata:
         raise UserError(f"{model}: does not say of which run it is; `sa-sr upscale` takes weights from elsewhere")
-    network = chosen.generator(**json.loads(metadata["run"])["generator"])
-    checkpoints.fill(network, state, model)
-    return chosen.window, network
+    try:
+        sizes = json.loads(metadata["run"])["generator"]
+        make = partial(chosen.generator, **sizes)
+        if sizes.get("num_block", 0) > len(state):
+            raise ValueError(f"{sizes['num_block']} blocks of {len(state)} weights")
+        return chosen.window, checkpoints.built(make, state, model)
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        raise UserError(f"{model}: its run's settings are not those of a generator of {recipe} ({e})") from e
 
 
 def _enlarged(network: nn.Module, f: Any, item: str, window: int, tile: int) -> Iterator[np.ndarray]:

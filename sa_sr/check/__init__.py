@@ -4,17 +4,13 @@ Nothing is downloaded, written or trained. Paths are those of the workflow, rela
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import yaml
 
 from sa_sr.check import data, disk, fit, hours, networks, plan, weights
 from sa_sr.check.part import Part
 from sa_sr.check.pixels import look
 from sa_sr.config import load
 from sa_sr.data.presence import used
-from sa_sr.errors import UserError
 
 
 def check(values: dict[str, Any], where: str, measure: bool = False) -> Iterator[Part]:
@@ -33,11 +29,3 @@ def check(values: dict[str, Any], where: str, measure: bool = False) -> Iterator
     yield disk.part(config, built, found)
     yield plan.part(config)
     yield hours.part(config, where, measure)
-
-
-def parse(file: Path) -> dict[str, Any]:
-    """The content of a YAML file. UserError where it is no YAML."""
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise UserError(f"{file}: not a readable YAML file ({e})") from e

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from sa_sr.check.assets import ASSETS
 from sa_sr.check.part import counted
 from sa_sr.config import ClipSource, Source
-from sa_sr.data.archives import DAMAGED, Member
 from sa_sr.data.degrade import SCALE
+from sa_sr.data.images import image_size, is_image
 from sa_sr.data.prepare import WINDOW
 from sa_sr.data.scenes import scenes_of
 from sa_sr.data.sources import Clip, clips, files, photos, place_of
-from sa_sr.data.video import EIGHT_BIT, VIDEOS, File, Picture, check_expected, is_image, open_video, read_clips
+from sa_sr.data.video import VIDEOS, Picture, check_expected, open_video, read_clips
 from sa_sr.errors import UserError
 
 LEAST = 32
@@ -61,7 +60,7 @@ def items(source: Source) -> list[Item]:
             check_expected(file, source.expect)
         if isinstance(source, ClipSource):
             return [item for name, clip in clips(place, found).items() for item in _of_clip(source, name, clip)]
-        return [_photo(source, name, str(file), _size(file)) for name, file in photos(place, found).items()]
+        return [_photo(source, name, str(file), image_size(file)) for name, file in photos(place, found).items()]
 
 
 def told(source: Source) -> list[Item]:
@@ -89,7 +88,7 @@ def _of_clip(source: ClipSource, name: str, clip: Clip) -> Iterator[Item]:
             count = stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
             size = stream.width, stream.height
     else:
-        count, size = len(clip.content), _size(clip.content[0])
+        count, size = len(clip.content), image_size(clip.content[0])
     return _cut(source, name, clip, repeat(BLANK, count), size)
 
 
@@ -107,19 +106,6 @@ def _cut(source: ClipSource, name: str, clip: Clip, frames: Iterator[Picture], s
                 f"{WINDOW} is the least; lower `stride`, take a longer scene, or leave it out"
             )
         yield Item(None if detect else label, clip.where, count, *fitted)
-
-
-def _size(file: File) -> tuple[int, int]:
-    """Width and height of an image from its header; a member of an archive is not read beyond it."""
-    try:
-        opened = file.entry.open() if isinstance(file, Member) else file.open("rb")
-        with opened as stream, Image.open(stream) as image:
-            size, mode = image.size, image.mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, *DAMAGED) as e:
-        raise UserError(f"{file}: can't be read as an image ({e}); replace it, or leave it out by `omit`") from e
-    if mode not in EIGHT_BIT:
-        raise UserError(f"{file}: has pixels of mode {mode}, not 8 bits a channel; convert it first")
-    return size
 
 
 def _fitted(source: Source, where: str, size: tuple[int, int]) -> tuple[int, int]:

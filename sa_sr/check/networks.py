@@ -11,7 +11,7 @@ from torch import nn
 from sa_sr.check.part import Part
 from sa_sr.config import Config
 from sa_sr.data.degrade import SCALE
-from sa_sr.data.video import read_image
+from sa_sr.data.images import read_image
 from sa_sr.edges import extract
 from sa_sr.errors import UserError
 from sa_sr.plugins import find

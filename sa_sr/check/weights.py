@@ -12,7 +12,7 @@ from sa_sr.config import Config
 from sa_sr.errors import UserError
 from sa_sr.evaluation.metrics import Lpips
 from sa_sr.models.checkpoints import blocks, cut, fill, load_state, rename_rrdb
-from sa_sr.models.vgg import VGG19Features, load_vgg19
+from sa_sr.models.vgg import load_vgg19
 from sa_sr.plugins import find
 
 Test = Callable[[Path], object]
@@ -47,7 +47,7 @@ def _uses(config: Config, built: dict[str, Pair | UserError]) -> Iterator[tuple[
             yield f"models.{model}.init", m.init, partial(_fits_generator, config, model)
         features.setdefault(m.features.asset, f"models.{model}.features.asset")
     for asset, key in features.items():
-        yield key, asset, _fits_vgg19
+        yield key, asset, load_vgg19
     lpips = config.evaluation.lpips
     yield "evaluation.lpips", lpips.asset, partial(Lpips, net=lpips.net, version=lpips.version)
 
@@ -62,12 +62,3 @@ def _fits_generator(config: Config, model: str, path: Path) -> None:
     with torch.device("meta"):
         generator = find("models", model).generator(**size)
     fill(generator, cut(state, wanted) if found else state, path)
-
-
-def _fits_vgg19(path: Path) -> None:
-    try:
-        state = {key: tensor.to("meta") for key, tensor in load_vgg19(path).items()}
-        with torch.device("meta"):
-            VGG19Features(state)
-    except RuntimeError as e:  # of torch, where shapes differ
-        raise UserError(f"{path}: no VGG19 weights ({str(e).splitlines()[-1].strip()})") from e

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from sa_sr.config.section import Box, PositiveFloat, PositiveInt, Scene, Section
+from sa_sr.config.section import LARGEST, Box, PositiveFloat, PositiveInt, Scene, Section
 
 
 class Expect(Section):
@@ -56,7 +56,7 @@ class Source(Section):
 class ClipSource(Source):
     """A source of clips: which frames of a video make up which clip."""
 
-    scenes: list[Scene] | Literal["detect"] | None = None
+    scenes: Annotated[list[Scene], Field(min_length=1)] | Literal["detect"] | None = None
     """List of [first, end) source frames, one clip each; `detect` cuts where the picture changes; null: one clip."""
     ends: list[PositiveFloat] = []
     """Seconds at which the scenes of a video end, ascending: another way to give `scenes`."""
@@ -69,7 +69,7 @@ class ClipSource(Source):
     """Take every n-th frame of a scene.
 
     Open: which frames the paper measured. Alternatives: any stride. Evidence: none; tables state how many there are."""
-    max_frames: Annotated[int, Field(ge=5)] | None = None
+    max_frames: Annotated[int, Field(ge=5, le=LARGEST)] | None = None
     """Keep at most this many frames of each clip, after the stride."""
 
     @model_validator(mode="after")
@@ -118,7 +118,7 @@ class Clips(Degradation):
 Dataset = Annotated[
     Annotated[Images, Tag("images")] | Annotated[Clips, Tag("clips")],
     Discriminator(
-        lambda section: section.get("kind") if isinstance(section, dict) else section.kind,
+        lambda section: section.get("kind") if isinstance(section, dict) else getattr(section, "kind", None),
         custom_error_type="kind",
         custom_error_message="a data set needs the key `kind`, which is images or clips",
     ),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from sa_sr.config.section import Count, PositiveFloat, PositiveInt, Section, Weight
+from sa_sr.config.section import LARGEST, Count, PositiveFloat, PositiveInt, Section, Weight
 
 Player = Literal["generator", "discriminator"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -220,7 +220,7 @@ class Model(Section):
 
     Open: the paper is silent. Alternatives: any; config/paper.yaml has 0.0035 for the video model. Evidence: weak, the
     practice of its authors' earlier work."""
-    patch: Annotated[int, Field(ge=32, multiple_of=4)]
+    patch: Annotated[int, Field(ge=32, le=LARGEST, multiple_of=4)]
     """Side of the square HR training patch, pixels.
 
     Open: for the video model. Alternatives: multiples of 4. Evidence: 36 is what other work of its time took."""

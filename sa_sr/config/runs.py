@@ -1,6 +1,8 @@
 """A run, and what one training job needs to know: the content of its run.json."""
 
 import json
+import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -25,9 +27,11 @@ class Run:
 
     @classmethod
     def parse(cls, name: str) -> Self:
-        """The run of a name; the parts themselves hold no hyphen."""
-        model, extractor, seed = name.split("-")
-        return cls(model, extractor, int(seed.removeprefix("s")))
+        """The run of a name; the parts themselves hold no hyphen. UserError where it is no such name."""
+        parts = re.fullmatch(r"([^-]+)-([^-]+)-s([0-9]{1,10})", name)
+        if not parts:
+            raise UserError(f"{reprlib.repr(name)} is not the name of a run, which is <model>-<extractor>-s<seed>")
+        return cls(parts[1], parts[2], int(parts[3]))
 
 
 class PretrainSpec(Section):
@@ -81,10 +85,13 @@ def resolve(settings: dict[str, Any], calibration: Path | None = None) -> dict[s
     """The settings of a run with the calibrated beta2 in the place of `auto`.
 
     settings: a TrainSpec or PretrainSpec as JSON; calibration: what `sa-sr calibrate` wrote. Raises UserError where it
-    is needed and not given.
+    is needed and not given, or does not say beta2.
     """
     if settings.get("beta2") != "auto":
         return settings
     if calibration is None:
         raise UserError("beta2 is `auto`: --calibration has to name the result of `sa-sr calibrate`")
-    return settings | {"beta2": json.loads(calibration.read_text(encoding="utf-8"))["beta2"]}
+    try:
+        return settings | {"beta2": float(json.loads(calibration.read_text(encoding="utf-8"))["beta2"])}
+    except (ValueError, KeyError, TypeError) as e:
+        raise UserError(f"{calibration}: no calibration ({e!r}); delete it and run again to make it anew") from e

@@ -3,16 +3,24 @@
 import difflib
 import json
 import re
+import reprlib
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+LONGEST = 60
+"""Letters of a name: three of them and more have to fit in the name of a file."""
+LARGEST = 2**31 - 1
+"""Whole numbers that every library takes."""
+
 
 def _is_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*", text):
+    if len(text) > LONGEST or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*", text):
         raise PydanticCustomError(
-            "name", "{text} can't be a name: letters, digits, _ and . are allowed, and no hyphen", {"text": repr(text)}
+            "name",
+            "{text} can't be a name: at most {longest} letters, digits, _ and . are allowed, and no hyphen",
+            {"text": reprlib.repr(text), "longest": LONGEST},
         )
     return text
 
@@ -20,8 +28,8 @@ def _is_name(text: str) -> str:
 Name = Annotated[str, AfterValidator(_is_name)]
 """Names become file names; a hyphen is left to the names of runs."""
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+PositiveInt = Annotated[int, Field(ge=1, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Box = tuple[Count, Count, PositiveInt, PositiveInt]

@@ -67,6 +67,8 @@ def entries(archive: Path) -> Iterator[list[Entry]]:
     try:
         with zipfile.ZipFile(archive) if _is_zip(archive) else tarfile.open(archive) as box:
             yield _entries(box)
+    except tarfile.ReadError as e:  # it tells what it tried, on several lines
+        raise Refused("not a readable archive (neither zip nor tar, or damaged)") from e
     except DAMAGED as e:
         raise Refused(f"not a readable archive ({e})") from e
 

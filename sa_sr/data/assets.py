@@ -86,7 +86,7 @@ class Local(_Strict):
 
 
 def _kind(source: Any) -> str | None:
-    keys = source if isinstance(source, dict) else vars(source)
+    keys = source if isinstance(source, dict) else getattr(source, "__dict__", ())
     return next((key for key in ("url", "package", "installed", "path") if key in keys), None)
 
 

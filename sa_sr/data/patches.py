@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import Dataset
 
 from sa_sr.errors import UserError
-from sa_sr.storage import h5_reader, open_h5
+from sa_sr.layout import h5_items
+from sa_sr.storage import open_h5
 
 SCALE = 4
 DRAWS = 10_000
@@ -51,7 +52,8 @@ class Patches(Dataset):
 
     An element is a dict of uint8 tensors: lq (3, patch/4, patch/4), or (5, 3, patch, patch) bicubic frames; hr
     (3, patch, patch); weight (C, patch, patch), 255 meaning 1; and id, a text that says where the patch is from.
-    Raises UserError naming an item that is smaller than a patch, and where a part has no place.
+    Raises UserError naming an item that is smaller than a patch or whose edge maps do not fit it, and where a part has
+    no place.
     """
 
     def __init__(
@@ -68,9 +70,11 @@ class Patches(Dataset):
     ):
         self.data, self.weights, self.part, self.min_variance = Path(data), weights, part, min_variance
         self.patch, self.window, self.seed, self.length, self.augment = patch, window, seed, length, augment
-        with h5_reader(data) as f:
+        with h5_items(data, "hr", "lr" if window == 1 else "bicubic") as f:
             self.items = sorted(f["hr"])
             self.shapes = [f["hr"][item].shape for item in self.items]
+        if not callable(weights):
+            self._check_weights(weights)
         for item, (frames, height, width, _) in zip(self.items, self.shapes, strict=True):
             if min(height, width) < patch or frames < window:
                 raise UserError(
@@ -79,6 +83,17 @@ class Patches(Dataset):
                 )
         pixels = np.array([(t - window + 1) * h * w for t, h, w, _ in self.shapes], dtype=float)
         self.bounds = np.cumsum(pixels) / pixels.sum()  # every position of every frame is equally likely
+
+    def _check_weights(self, weights: Path) -> None:
+        with h5_items(weights, "weight") as f:
+            sizes = {item: array.shape[:3] for item, array in f["weight"].items()}
+        for item, shape in zip(self.items, self.shapes, strict=True):
+            if sizes.get(item) != shape[:3]:
+                found = sizes.get(item, "missing")
+                raise UserError(
+                    f"{weights}: weight/{item} is {found}, and hr/{item} of {self.data} {shape[:3]}; delete the older "
+                    "file and run again"
+                )
 
     def __len__(self) -> int:
         return self.length

@@ -7,10 +7,11 @@ import numpy as np
 
 from sa_sr.config import Box, Clips, ClipSource, Images, Source
 from sa_sr.data.degrade import SCALE, degrade
+from sa_sr.data.images import read_image
 from sa_sr.data.resize import imresize
 from sa_sr.data.scenes import scenes_of
 from sa_sr.data.sources import clips, files, photos, place_of
-from sa_sr.data.video import check_expected, pictures, read_clips, read_image
+from sa_sr.data.video import check_expected, pictures, read_clips
 from sa_sr.errors import UserError
 from sa_sr.progress import progress
 from sa_sr.storage import h5_writer, put
@@ -38,8 +39,8 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
         for source, where, item, frames in progress(found, f"prepare {out.stem}", unit="items"):
             if f"hr/{item}" in f:
                 raise UserError(f"{where}: a second item is named {item!r}; rename one of the files")
-            fitted = (_fit(frame, source.reduce, source.crop, where) for frame in frames)
-            hr = put(f, f"hr/{item}", _alike(fitted, where))
+            fitted = (_fit(frame, source.reduce, source.crop, where) for frame in _alike(frames, where))
+            hr = put(f, f"hr/{item}", fitted)
             if dataset.kind == "clips" and len(hr) < WINDOW:
                 raise UserError(f"{where}: clip {item!r} has {len(hr)} frames, but the video model needs {WINDOW}")
             place = place_of(source, assets)

@@ -34,6 +34,8 @@ def find_scenes(path: Path) -> list[tuple[int, int]]:
     """[first, end) frames of the scenes of a video file, cut where its content changes (PySceneDetect)."""
     from scenedetect import ContentDetector, VideoOpenFailure, detect
 
+    with open_video(path):  # OpenCV would open whatever libav knows
+        pass
     try:
         scenes = detect(str(path), ContentDetector(), start_in_scene=True)
     except (VideoOpenFailure, OSError) as e:

@@ -1,27 +1,30 @@
-"""Read images, and the frames of videos one after another."""
+"""Read the frames of videos, or of clips in single images, one after another."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sa_sr.config import Expect
-from sa_sr.data.archives import Member, is_archive
+from sa_sr.data.archives import is_archive
+from sa_sr.data.images import IMAGES, File, image_size, is_image, read_image
 from sa_sr.errors import UserError
 
-IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-EIGHT_BIT = {"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
-"""Pillow's modes that turn into 8-bit RGB without loss of range."""
 VIDEOS = {".mp4", ".mpg", ".mpeg", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
+
+CONTAINERS = "mov,matroska,avi,mpeg,mpegvideo,mpegts,m4v,h264,hevc,flv,asf,ogg,yuv4mpegpipe"
+"""What a video may be, by libav's names. It knows playlists too, which make it read other files."""
+TELLING = ("mov", "matroska", "avi")
+"""Those that say how long a video is."""
+SLACK = 0.75
+"""Frames by which time stamps may be late: repeated fields are half a frame, and a lost frame is a whole one."""
 
 END = 1 << 62
 """A frame that no video has."""
 
-File = Path | Member
-"""An image or a video on disk, or an image in an archive."""
 Picture = Callable[[], np.ndarray]
 """A frame that becomes RGB uint8 (H, W, 3) when it is called, which for those that nobody wants is never."""
 
@@ -29,19 +32,6 @@ Picture = Callable[[], np.ndarray]
 def files_below(folder: str | Path) -> list[str]:
     """Every image and video in a folder and its sub-folders, sorted; empty where there is no such folder."""
     return sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in IMAGES | VIDEOS)
-
-
-def is_image(name: str | PurePath) -> bool:
-    """Whether a file is an image, by its suffix."""
-    return PurePath(name).suffix.lower() in IMAGES
-
-
-def read_image(file: File) -> np.ndarray:
-    """One image as RGB, uint8 (H, W, 3); grayscale is replicated. UserError names a file that can't be read."""
-    with _image(file) as image:
-        if image.mode not in EIGHT_BIT:
-            raise UserError(f"{file}: has pixels of mode {image.mode}, not 8 bits a channel; convert it first")
-        return np.asarray(image.convert("RGB"))
 
 
 def pictures(clip: Path | list[File]) -> Iterator[Picture]:
@@ -113,25 +103,11 @@ def _is_collection(file: File) -> bool:
 def _header(file: File) -> dict[str, float | None]:
     """Width and height in pixels, and seconds where it is a video that says so."""
     if is_image(str(file)):
-        with _image(file) as image:
-            return {"width": image.width, "height": image.height}
+        return dict(zip(("width", "height"), image_size(file), strict=True))
     with open_video(Path(str(file))) as (container, stream):
         seconds = stream.duration and float(stream.duration * stream.time_base)
         seconds = seconds or (container.duration and container.duration / 1_000_000)
         return {"width": stream.width, "height": stream.height, "seconds": seconds}
-
-
-@contextmanager
-def _image(file: File) -> Iterator[Any]:
-    from PIL import Image
-
-    try:
-        with file.open("rb") as stream, Image.open(stream) as image:
-            yield image
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-        raise UserError(
-            f"{file}: can't be read as an image ({e}); replace the file or take it out of the data set"
-        ) from e
 
 
 @contextmanager
@@ -140,20 +116,56 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     import av
     import av.error
 
+    trusted = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
-        with av.open(str(path)) as container:
-            yield container, container.streams.video[0]
-    except (av.error.FFmpegError, IndexError) as e:
+        with av.open(str(path), options=trusted, metadata_errors="replace") as container:
+            streams = [stream for stream in container.streams.video if stream.codec_context]
+            if not streams:
+                raise UserError(
+                    f"{path}: has no video in it, or of no known codec; replace the file or take it out of the data set"
+                )
+            yield container, streams[0]
+    except av.error.FFmpegError as e:
+        why = f"none of {CONTAINERS}" if isinstance(e, av.error.ArgumentError) else e.strerror
         raise UserError(
-            f"{path}: can't be read as a video ({e}); replace the file or take it out of the data set"
+            f"{path}: can't be read as a video ({why}); replace the file or take it out of the data set"
         ) from e
 
 
 def _decoded(path: Path) -> Iterator[Picture]:
     # From the beginning and without seeking: what a scene holds must not depend on how well a container is indexed.
     with open_video(path) as (container, stream):
-        for frame in container.decode(stream):
+        stream.codec_context.options = {"err_detect": "explode"}  # damage is an error, and not to be painted over
+        for frame in _gapless(container.decode(stream), container, stream, path):
             yield partial(frame.to_ndarray, format="rgb24")
+
+
+def _gapless(frames: Iterator[Any], container: Any, stream: Any, path: Path) -> Iterator[Any]:
+    """The frames of a video as long as none before them is missing, which would shift all later scenes."""
+    end, number = stream.start_time, 0
+    for number, frame in enumerate(frames, 1):
+        late = end is not None and frame.pts is not None and frame.duration and frame.pts - end > SLACK * frame.duration
+        if late or frame.is_corrupt:
+            raise UserError(
+                f"{path}: damaged, or of a varying frame rate: frames are missing before or in frame {number - 1}; "
+                "replace the file, or encode it anew with a constant frame rate"
+            )
+        end = frame.pts + frame.duration if frame.pts is not None and frame.duration else None
+        yield frame
+    told = _seconds_told(container, stream)
+    if told and end is not None and stream.average_rate:
+        start = stream.start_time or 0
+        if told - float((end - start) * stream.time_base) > SLACK / stream.average_rate:
+            raise UserError(f"{path}: breaks off after {number} frames, before the end that it tells; replace the file")
+
+
+def _seconds_told(container: Any, stream: Any) -> float | None:
+    """The duration of a video by its container, None where that would be libav's estimate."""
+    if not container.format.name.startswith(TELLING):
+        return None
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / 1_000_000 if container.duration and len(container.streams) == 1 else None
 
 
 def _pick(numbered: Iterator[tuple[int, Picture]], wanted: range, count: int | None, what: str) -> Iterator[np.ndarray]:

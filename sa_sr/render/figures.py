@@ -12,12 +12,12 @@ from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from scipy.ndimage import uniform_filter
 
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
+from sa_sr.layout import frames
 from sa_sr.render import style
 from sa_sr.render.labels import BICUBIC, METRICS, SPACES, label
 from sa_sr.render.style import GUTTER, WIDTH
@@ -46,6 +46,9 @@ def figure_edge_maps(data: Path, edges: Mapping[str, Path], item: str, frame: in
     """
     panels = [Panel("Gray image", _gray(_frame(data, "hr", item, frame)))]
     panels += [Panel(name, _frame(path, "weight", item, frame).mean(axis=2)) for name, path in edges.items()]
+    for panel, path in zip(panels[1:], edges.values(), strict=True):
+        if panel.image.shape != panels[0].image.shape:
+            raise UserError(f"{path}: {item} is {panel.image.shape}, in {data} {panels[0].image.shape}; make it anew")
     columns = _columns(len(panels))
     images = [_fit(np.rint(panel.image).astype(np.uint8), style.share(columns), WIDTH) for panel in panels]
     height, width = images[0].shape
@@ -242,19 +245,10 @@ def _gray(image: np.ndarray) -> np.ndarray:
 # --- what stands in the files ---
 
 
-def _clip(f: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    clip = f.get(name)
-    if not isinstance(clip, h5py.Dataset):
-        group = f.get(name.partition("/")[0])
-        there = ", ".join(sorted(group)) if isinstance(group, h5py.Group) else "nothing of the kind"
-        raise UserError(f"{path}: has no {name}; there is: {there}")
-    return clip
-
-
 def _frame(path: Path, group: str, item: str, frame: int) -> np.ndarray:
     """One frame (H, W, C)."""
     with h5_reader(path) as f:
-        clip = _clip(f, path, f"{group}/{item}")
+        clip = frames(f, path, group, item)
         if not 0 <= frame < len(clip):
             raise UserError(f"{path}: {group}/{item} has no frame {frame}; it has {len(clip)}, counted from 0")
         return np.asarray(clip[frame])
@@ -262,7 +256,7 @@ def _frame(path: Path, group: str, item: str, frame: int) -> np.ndarray:
 
 def _title(data: Path, item: str, frame: int) -> str:
     with h5_reader(data) as f:
-        return item if len(_clip(f, data, f"hr/{item}")) == 1 else f"{item}, frame {frame}"
+        return item if len(frames(f, data, "hr", item)) == 1 else f"{item}, frame {frame}"
 
 
 def _trained(results: Mapping[str, np.ndarray]) -> list[np.ndarray]:

@@ -233,7 +233,7 @@ REFUSED = [
     ("photos_train", {"folder": "photos/train", "reduce": 2, "crop": [0, 14, 40, 32]}, "does not fit in 51x45 pixels"),
     ("photos_train", {"folder": "photos/train", "reduce": 3}, "HR of 34x30 pixels (reduce: 3) is too small"),
     ("photos_train", {"folder": "photos/train", "crop": [0, 0, 3, 40]}, "HR of 3x40 pixels (reduce: 1) is too small"),
-    ("photos_train", {"file": "deep.png"}, "deep.png: has pixels of mode I;16, not 8 bits a channel; convert it first"),
+    ("photos_train", {"file": "deep.png"}, "deep.png: has pixels of mode I;16B, not 8 bits a channel of gray"),
     ("photos_train", {"folder": "photos/train", "expect": {"width": 99}}, "coffee.png: expected width 99, but found"),
     ("clips_train", {"file": "video.mp4", "scenes": [[0, 12], [20, 40]]}, "video.mp4: scene [20, 40] ends after 10 of"),
     ("clips_train", {"file": "video.mpg", "scenes": [[30, 40]]}, "video.mpg: scene [30, 40] ends after 0 of 10 frames"),
@@ -410,7 +410,9 @@ def test_features_that_are_no_vgg19_are_found(place):
     }
     path = "models.esrgan.features.asset: results/assets"
     assert found["vgg.pth"] == []
-    assert found["narrow.pth"][0].startswith(f"{path}/narrow.pth: no VGG19 weights (size mismatch for 2.weight")
+    assert found["narrow.pth"][0].startswith(
+        f"{path}/narrow.pth: no VGG19 weights (2.weight is (32, 64, 3, 3), expected"
+    )
     assert found["vgg16.pth"][0].startswith(f"{path}/vgg16.pth: no VGG19 weights ('0.bias' is missing)")
 
 

@@ -68,7 +68,7 @@ def inputs(folder: Path, count: int = 4) -> tuple[Path, dict[str, Path]]:
 
 def stored(path: Path, name: str) -> np.ndarray:
     with figures.h5_reader(path) as f:
-        return np.asarray(figures._clip(f, path, name)[0])
+        return np.asarray(figures.frames(f, path, *name.split("/"))[0])
 
 
 def test_edge_maps_stand_side_by_side_pixel_for_pixel(folder, tmp_path):

@@ -476,7 +476,7 @@ def test_single_images_have_no_seconds_to_cut_at(frames, tmp_path, more):
 
 def test_frames_of_other_sizes_in_a_clip_are_named(frames, tmp_path):
     Image.fromarray(photo("chelsea.png")[:64, :64]).save(frames / "cat" / "003.png")
-    with pytest.raises(UserError, match=r"cat: its first frame has 164x128 pixels, frame 3 64x64"):
+    with pytest.raises(UserError, match=r"cat: its first frame has 166x130 pixels, frame 3 64x64"):
         prepared(clips(frames), tmp_path)
 
 

@@ -3,17 +3,21 @@
 import json
 from shlex import quote
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 from sa_sr.config import load
+from sa_sr.config.reading import read
 from sa_sr.data.presence import lacking, sources, used
 from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
 from sa_sr.provenance import code
 
 try:
+    for file in workflow.configfiles:
+        read(Path(file))  # Snakemake takes the last of two equal keys
     CFG = load(config, ", ".join(str(f) for f in workflow.configfiles))
 except UserError as e:
     raise WorkflowError(str(e))

@@ -1,0 +1,71 @@
+"""Read a YAML file of the configuration: plain values and nothing else, from a file that nobody has to trust."""
+
+import reprlib
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sa_sr.errors import UserError
+
+MOST = 1_000_000
+"""Values that a configuration may have, aliases written out: those that come along have less than 2000."""
+
+
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's plain types; a key that is given twice is an error, where PyYAML would forget the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for name, _ in node.value:
+            key = None if name.tag == MERGE else self.construct_object(name, deep=True)
+            if key is not None and isinstance(key, Hashable):
+                if key in seen:
+                    place = f"line {name.start_mark.line + 1}"
+                    raise yaml.YAMLError(f"key {reprlib.repr(key)} is given twice, the second time in {place}")
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MOST:
+            raise yaml.YAMLError(f"by its merge keys a mapping has more than {MOST} values")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The content of a YAML file: a mapping. UserError in one line where it is none, or no YAML that can be taken."""
+    try:
+        values = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except RecursionError:
+        raise UserError(f"{file}: not a readable YAML file (nested too deeply)") from None
+    except Exception as e:  # no YAML, not UTF-8, a number of thousands of digits, a tag whose value is none of its kind
+        raise UserError(f"{file}: not a readable YAML file ({' '.join(str(e).split())[:400]})") from e
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: a configuration is a mapping of keys to values; this is {type(values).__name__}")
+    return values
+
+
+def check_size(values: Any, where: str) -> None:
+    """UserError where the values, aliases written out, are more than MOST; at once, however many they are."""
+    sizes: dict[int, float] = {}
+
+    def size(value: Any) -> float:
+        """Known sizes of parts; infinite for what contains itself."""
+        if not isinstance(value, dict | list | tuple | set):
+            return 1
+        if id(value) not in sizes:
+            sizes[id(value)] = float("inf")
+            parts = value.values() if isinstance(value, dict) else value
+            sizes[id(value)] = 1 + sum(map(size, parts))
+        return sizes[id(value)]
+
+    try:
+        most = size(values) <= MOST
+    except RecursionError:
+        raise UserError(f"{where} is not valid: it is nested too deeply") from None
+    if not most:
+        raise UserError(f"{where} is not valid: with its aliases written out it has more than {MOST} values")

@@ -1,0 +1,363 @@
+"""Images and videos that are odd, mislabelled, damaged or made to harm: the right pixels, or one clear error."""
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from sa_sr.data.images import image_size, read_image
+from sa_sr.data.prepare import prepare
+from sa_sr.data.scenes import find_scenes
+from sa_sr.data.video import pictures, read_clips
+from sa_sr.errors import UserError
+from tests.unit.test_prepare import PHOTOS, clip_file, photo, photo_file, prepared, tarred, video, zipped
+
+CAT = Image.fromarray(photo("chelsea.png")[40:168, 100:260])
+SAVED = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".bmp": "BMP"}
+
+
+def saved(image: Image.Image, suffix: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, SAVED.get(suffix, suffix), **options)
+    return buffer.getvalue()
+
+
+def refusal(dataset, tmp_path: Path) -> str:
+    """The one error of `prepare`, which leaves neither its result nor a temporary file."""
+    with pytest.raises(UserError) as e:
+        prepare(dataset, tmp_path, tmp_path / "out" / "out.h5")
+    assert not list((tmp_path / "out").iterdir())
+    return str(e.value)
+
+
+def tried(read: Callable[[], Any], file: Path) -> Any:
+    """What is read, or None where a UserError names the file in few words; anything else fails the test."""
+    try:
+        return read()
+    except UserError as e:
+        message = str(e)
+    assert str(file) in message
+    assert len(message) < 1000
+    return None
+
+
+# ------------------------------------------------------------------------------------------------- kinds of pixels
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    mode=st.sampled_from(["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"]),
+    suffix=st.sampled_from(list(SAVED)),
+    box=st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(1, 60), st.integers(1, 60)),
+    orientation=st.integers(0, 9),
+)
+def test_every_kind_of_8_bit_picture_is_as_pillow_converts_it(tmp_path_factory, mode, suffix, box, orientation):
+    x, y, w, h = box
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    try:
+        data = saved(CAT.crop((x, y, x + w, y + h)).convert(mode), suffix, exif=exif)
+    except OSError:  # this format has no such mode
+        return
+    file = tmp_path_factory.getbasetemp() / f"a{suffix}"
+    file.write_bytes(data)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    found = read_image(file)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
+    assert image_size(file) == (found.shape[1], found.shape[0])
+
+
+def test_a_photo_taken_sideways_is_turned_upright(tmp_path):
+    """6: the camera was turned, so that the top of the picture lies at the right of what is stored."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "a.png").write_bytes(saved(CAT.transpose(Image.Transpose.ROTATE_90), ".png", exif=exif))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.asarray(CAT))
+
+
+def deep(channels: int, suffix: str) -> bytes:
+    """A picture of 16 bits a channel."""
+    pixels = np.asarray(CAT).astype(np.uint16)[..., :1].repeat(channels, 2) * 257
+    return cv2.imencode(suffix, pixels)[1].tobytes()
+
+
+def see_through(mode: str) -> bytes:
+    """A picture with a hole: by alpha, or by one gray level or colour of the palette that means nothing."""
+    image = CAT.convert(mode)
+    if not mode.endswith("A"):
+        return saved(image, ".png", transparency=image.getpixel((0, 0)))
+    alpha = Image.new("L", CAT.size, 255)
+    alpha.paste(254, (10, 10, 11, 11))
+    image.putalpha(alpha)
+    return saved(image, ".png")
+
+
+def animated(suffix: str) -> bytes:
+    rest = [CAT.rotate(90 * k) for k in (1, 2)]
+    return saved(CAT, suffix, save_all=True, append_images=rest)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (lambda: deep(1, ".png"), "has pixels of mode I;16B, not 8 bits a channel"),
+        (lambda: deep(3, ".png"), "has pixels of mode RGB;16B, not 8 bits a channel"),
+        (lambda: deep(4, ".png"), "has pixels of mode RGBA;16B, not 8 bits a channel"),
+        (lambda: deep(3, ".tiff"), "has pixels of mode RGB;16N, not 8 bits a channel"),
+        (lambda: saved(CAT.convert("F"), ".tif"), "has pixels of mode F;32F, not 8 bits a channel"),
+        *((partial(see_through, mode), "has transparent pixels") for mode in ("RGBA", "LA", "RGB", "L", "P")),
+        (lambda: animated(".png"), "holds 3 pictures"),
+        (lambda: animated(".webp"), "holds 3 pictures"),
+        (lambda: animated(".tif"), "holds 3 pictures"),
+    ],
+)
+def test_what_is_not_one_8_bit_picture_is_refused(tmp_path, data, message):
+    (tmp_path / "a.png").write_bytes(data())
+    assert f"a.png: {message}" in refusal(photo_file(tmp_path / "a.png"), tmp_path)
+
+
+def test_the_previews_behind_a_phones_photo_are_not_meant(tmp_path):
+    data = saved(CAT, "MPO", save_all=True, append_images=[CAT.reduce(4)])
+    (tmp_path / "a.jpg").write_bytes(data)
+    assert read_image(tmp_path / "a.jpg").shape == (128, 160, 3)
+
+
+# ------------------------------------------------------------------------------------------- mislabelled, damaged
+
+
+def test_a_jpeg_that_is_named_png_is_read(tmp_path):
+    (tmp_path / "a.png").write_bytes(saved(CAT, ".jpg", quality=95))
+    assert np.abs(read_image(tmp_path / "a.png").astype(int) - np.asarray(CAT)).mean() < 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: b"",
+        lambda: b"hello",
+        lambda: saved(CAT, "GIF"),  # known to Pillow, and none of the formats that are read
+        lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n",  # would start Ghostscript
+    ],
+    ids=["empty", "text", "gif", "eps"],
+)
+def test_other_files_that_are_named_png_are_refused(tmp_path, data):
+    (tmp_path / "a.png").write_bytes(data())
+    message = refusal(photo_file(tmp_path / "a.png"), tmp_path)
+    assert "a.png: can't be read as an image (not PNG, JPEG, BMP, TIFF, WEBP, or" in message
+
+
+@pytest.mark.parametrize("suffix", SAVED)
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_picture_that_is_cut_off_is_refused(tmp_path, suffix, share):
+    data = saved(CAT, suffix)
+    (tmp_path / f"a{suffix}").write_bytes(data[: int(share * len(data))])
+    assert f"a{suffix}: can't be read as an image" in refusal(photo_file(tmp_path / f"a{suffix}"), tmp_path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    suffix=st.sampled_from(list(SAVED)),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20),
+    head=st.booleans(),
+)
+def test_a_picture_with_changed_bytes_is_a_picture_or_a_clear_error(tmp_path_factory, suffix, changes, head):
+    data = bytearray(saved(CAT, suffix))
+    for place, value in changes:
+        data[int(place * (200 if head else len(data)))] = value
+    file = tmp_path_factory.getbasetemp() / f"changed{suffix}"
+    file.write_bytes(data)
+    found = tried(lambda: [read_image(file)], file)
+    if found and (size := tried(lambda: image_size(file), file)):
+        assert (found[0].dtype, found[0].shape) == (np.uint8, (*size[::-1], 3))
+
+
+# ------------------------------------------------------------------------------------------------------------ bombs
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_of_zeros(width: int, height: int) -> bytes:
+    """A PNG that claims so many pixels, and holds a few."""
+    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + png_chunk(b"IDAT", zlib.compress(bytes(1 << 20))) + png_chunk(b"IEND", b"")
+
+
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(png_of_zeros(60_000, 60_000))
+    assert "a.png: can't be read as an image (Image size (3600000000 pixels) exceeds limit" in refusal(
+        photo_file(tmp_path / "a.png"), tmp_path
+    )
+    with pytest.raises(UserError, match="exceeds limit"):
+        image_size(tmp_path / "a.png")
+
+
+def test_a_photo_of_100_megapixels_is_no_bomb_and_no_news(tmp_path):
+    photo = Image.open(PHOTOS / "chelsea.png").convert("L").resize((12_000, 8_400))
+    photo.save(tmp_path / "a.png", compress_level=1)
+    code = "import sys; from pathlib import Path; from sa_sr.data.images import read_image\n"
+    code += "print(read_image(Path(sys.argv[1])).shape)"
+    command = [sys.executable, "-c", code, str(tmp_path / "a.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("(8400, 12000, 3)\n", "")
+
+
+def test_text_in_a_picture_is_not_inflated_without_end(tmp_path):
+    data = saved(CAT, ".png")
+    text = png_chunk(b"zTXt", b"comment\0\0" + zlib.compress(bytes(100_000_000)))
+    (tmp_path / "a.png").write_bytes(data[:33] + text + data[33:])
+    assert "a.png: can't be read as an image (Decompressed data too large" in refusal(
+        photo_file(tmp_path / "a.png"), tmp_path
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ videos
+
+CODECS = [
+    ("v.mp4", "mpeg4", "yuv420p"),
+    ("v.mpg", "mpeg1video", "yuv420p"),
+    ("v.avi", "mjpeg", "yuvj420p"),
+    ("v.mkv", "libx264", "yuv420p"),
+    ("v.webm", "libvpx-vp9", "yuv420p"),
+]
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory):
+    """A video of 40 frames in each of several codecs, by its name."""
+    place = tmp_path_factory.mktemp("footage")
+    for name, codec, pixels in CODECS:
+        video(place / name, {"chelsea.png": 20, "coffee.png": 20}, codec, pixels)
+    return place
+
+
+def frames_of(path: Path) -> int:
+    """How many frames a video has, all of them decoded."""
+    clips = [[f.shape[2] for f in clip] for _, clip in read_clips(pictures(path), None, 1, None, str(path))]
+    assert set(clips[0]) == {3}
+    return len(clips[0])
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+def test_a_damaged_video_never_loses_frames_without_a_word(footage, tmp_path, name):
+    """Scenes are counted in frames, so one that is missing would shift all that follow."""
+    data = (footage / name).read_bytes()
+    random, refused = np.random.default_rng(0), 0
+    for size in [16, 64, 256, 1024] * 4:
+        start = int(random.uniform(0.2, 0.75) * len(data))
+        broken = bytearray(data)
+        broken[start : start + size] = random.bytes(size)
+        (tmp_path / name).write_bytes(broken[: len(data)])
+        count = tried(lambda: frames_of(tmp_path / name), tmp_path / name)
+        assert count in (None, 40)
+        refused += count is None
+    assert refused
+    assert frames_of(footage / name) == 40
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in CODECS])
+def test_a_video_that_breaks_off_is_refused_where_its_end_is_wanted(footage, tmp_path, name):
+    data = (footage / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: len(data) // 2])
+    assert str(tmp_path / name) in refusal(clip_file(tmp_path / name), tmp_path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from([name for name, *_ in CODECS]),
+    changes=st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 255)), min_size=1, max_size=20),
+)
+def test_a_video_with_a_changed_header_has_frames_or_a_clear_error(footage, name, changes):
+    data = bytearray((footage / name).read_bytes())
+    for place, value in changes:
+        data[place] = value
+    file = footage / f"changed-{name}"
+    file.write_bytes(data)
+    tried(lambda: frames_of(file), file)
+
+
+def test_a_video_whose_size_changes_is_refused_even_where_a_crop_fits_in_both(tmp_path):
+    parts = []
+    for width, height in ((160, 128), (96, 64)):
+        with av.open(str(tmp_path / "part.ts"), "w", format="mpegts") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for t in range(10):
+                frame = photo("coffee.png")[:height, t : t + width]
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+        parts.append((tmp_path / "part.ts").read_bytes())
+    (tmp_path / "v.ts").write_bytes(b"".join(parts))
+    message = refusal(clip_file(tmp_path / "v.ts", crop=[0, 0, 64, 64]), tmp_path)
+    assert "v.ts: its first frame has 160x128 pixels, frame 10 96x64" in message
+
+
+def test_sound_without_a_picture_is_no_video(tmp_path):
+    with av.open(str(tmp_path / "v.mp4"), "w") as container:
+        stream = container.add_stream("aac", rate=44_100)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.rate = 44_100
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    assert "v.mp4: has no video in it" in refusal(clip_file(tmp_path / "v.mp4"), tmp_path)
+
+
+def test_a_video_without_frames_is_refused(tmp_path):
+    with av.open(str(tmp_path / "v.mkv"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        container.start_encoding()
+    assert "v.mkv: can't be read as a video" in refusal(clip_file(tmp_path / "v.mkv"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        lambda: b"",
+        lambda: (PHOTOS / "chelsea.png").read_bytes(),
+        lambda: b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nsecret.mkv\n#EXT-X-ENDLIST\n",
+        lambda: b"ffconcat version 1.0\nfile secret.mkv\n",
+    ],
+    ids=["empty", "photo", "playlist", "concat"],
+)
+def test_what_is_no_video_is_refused_and_names_no_other_file(tmp_path, data):
+    video(tmp_path / "secret.mkv", {"chelsea.png": 10})
+    (tmp_path / "v.mp4").write_bytes(data())
+    assert "v.mp4: can't be read as a video" in refusal(clip_file(tmp_path / "v.mp4"), tmp_path)
+    with pytest.raises(UserError, match=r"v\.mp4: can't be read as a video"):
+        find_scenes(tmp_path / "v.mp4")
+
+
+# ---------------------------------------------------------------------------------------------------------- archives
+
+
+def test_a_page_that_is_named_zip_is_refused_in_one_line(tmp_path):
+    (tmp_path / "box.zip").write_text("<html><body>Please sign in.</body></html>")
+    message = refusal(photo_file(tmp_path / "box.zip"), tmp_path)
+    assert message.startswith(f"{tmp_path}/box.zip: not a readable archive (neither zip nor tar")
+    assert "\n" not in message
+
+
+def test_an_archive_that_is_named_mp4_is_known_by_its_content(tmp_path):
+    members = {f"walk/{t}.png": saved(CAT.crop((t, 0, t + 64, 64)), ".png") for t in range(6)}
+    assert prepared(clip_file(zipped(tmp_path / "v.mp4", members)), tmp_path) == ["walk"]
+
+
+def test_a_picture_in_an_archive_is_held_to_the_same_terms(tmp_path):
+    box = tarred(tmp_path / "box.tar.gz", {"a.png": see_through("RGBA")})
+    assert "box.tar.gz/a.png: has transparent pixels" in refusal(photo_file(box), tmp_path)
