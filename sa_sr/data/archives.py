@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any, NamedTuple
 
-from sa_sr.data.assets import Refused
+from sa_sr.errors import Refused
 
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2"}
 LIMIT = 512 << 20

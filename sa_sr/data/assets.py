@@ -118,10 +118,6 @@ class Asset(_Strict):
     """Where it is to be had, tried in order."""
 
 
-class Refused(Exception):
-    """Why one source did not give its asset: the next source is tried, and the reasons of all are reported."""
-
-
 @cache
 def known() -> dict[str, Asset]:
     """The assets of assets.yaml by file name."""

@@ -19,9 +19,9 @@ from platformdirs import user_cache_dir
 from tqdm import tqdm
 
 from sa_sr.data.archives import member
-from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Refused, Source, Url, find
+from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Source, Url, find
 from sa_sr.data.packages import client, links, patiently
-from sa_sr.errors import UserError
+from sa_sr.errors import Refused, UserError
 from sa_sr.storage import atomic_path
 
 

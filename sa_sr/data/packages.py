@@ -16,8 +16,8 @@ from unearth import Link, PackageFinder
 from unearth.auth import MultiDomainBasicAuth
 from unearth.fetchers import PyPIClient
 
-from sa_sr.data.assets import PackageFile, Refused
-from sa_sr.errors import UserError
+from sa_sr.data.assets import PackageFile
+from sa_sr.errors import Refused, UserError
 
 CONNECT, READ = 10.0, 30.0  # seconds without an answer
 PAUSES = (0.5, 1.5)  # seconds before each further attempt

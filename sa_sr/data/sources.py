@@ -9,10 +9,9 @@ from typing import NamedTuple, TypeVar
 
 from sa_sr.config import ClipSource, Source
 from sa_sr.data.archives import ARCHIVES, Member, entries, is_archive
-from sa_sr.data.assets import Refused
 from sa_sr.data.images import IMAGES, File, is_image
 from sa_sr.data.video import VIDEOS
-from sa_sr.errors import UserError
+from sa_sr.errors import Refused, UserError
 
 T = TypeVar("T")
 

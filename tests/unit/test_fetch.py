@@ -27,9 +27,9 @@ from pydantic import ValidationError
 
 from sa_sr.data import fetch, packages
 from sa_sr.data.archives import is_inside, member
-from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Refused, Source, Url, find, known
+from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Source, Url, find, known
 from sa_sr.data.fetch import download
-from sa_sr.errors import UserError
+from sa_sr.errors import Refused, UserError
 
 PHOTO = (Path(skimage.__file__).parent / "data" / "rocket.jpg").read_bytes()
 NEVER = "http://127.0.0.1:9/nothing"  # the discard port: refused at once
