@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sa_sr.data.resize import imresize
 from sa_sr.progress import progress
-from sa_sr.storage import h5_reader, h5_writer, put
+from sa_sr.storage import description, h5_reader, h5_writer, put
 
 SCALE = 4
 
@@ -15,6 +15,6 @@ def bicubic(data: Path, out: Path) -> None:
     What imresize finds beyond the border is what it found there when the data file was made.
     """
     with h5_reader(data) as f, h5_writer(out, method="bicubic") as result:
-        border = f.attrs["border"]
+        border = description(f, "border")
         for item in progress(sorted(f["lr"]), f"bicubic {data.stem}", len(f["lr"]), unit="items"):
             put(result, f"sr/{item}", (imresize(frame, SCALE, border) for frame in f["lr"][item]))

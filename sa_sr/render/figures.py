@@ -243,9 +243,8 @@ def _gray(image: np.ndarray) -> np.ndarray:
 
 
 def _clip(f: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    clip = f.get(name)
+    clip, group = (f[part] if part in f else None for part in (name, name.partition("/")[0]))
     if not isinstance(clip, h5py.Dataset):
-        group = f.get(name.partition("/")[0])
         there = ", ".join(sorted(group)) if isinstance(group, h5py.Group) else "nothing of the kind"
         raise UserError(f"{path}: has no {name}; there is: {there}")
     return clip

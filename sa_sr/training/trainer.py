@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -216,7 +216,7 @@ def training_batches(
     if workers is None:
         workers = machine.threads if fabric.device.type == "cuda" else 0
     sampler = range(done * batch, steps * batch)
-    return DataLoader(
+    loader = DataLoader(
         patches,
         batch,
         sampler=sampler,
@@ -225,6 +225,16 @@ def training_batches(
         worker_init_fn=folder.in_worker,
         multiprocessing_context="fork" if workers else None,
     )
+    return _loaded(loader)
+
+
+def _loaded(loader: DataLoader) -> Iterator[dict[str, Any]]:
+    """The batches of a loader. A UserError of a loader process says again what it said there: torch wraps a traceback
+    around it."""
+    try:
+        yield from loader
+    except UserError as e:
+        raise UserError(str(e).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")[2].rstrip()) from e
 
 
 def validation_batches(fabric: Fabric, spec: PretrainSpec, recipe: Recipe, files: Files) -> list[Batch]:
