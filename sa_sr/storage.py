@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from sa_sr.errors import UserError
 
 TILE = 128  # pixels: a training patch touches few chunks, a whole frame not too many
-NO_DAMAGE = ("already open", "memory allocation")
+NO_DAMAGE = ("already open", "locking", "memory allocation")
 """Parts of HDF5's messages that tell of another trouble than the content of a file."""
 
 
@@ -35,12 +35,9 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_strays(target)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    temporary, held = _temporary(target)
     try:
-        with open(temporary, "xb+") as held:
-            # Shared, so that a reader's lock of the finished file goes with it; a stray is what can be locked alone.
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(held, fcntl.LOCK_SH)
+        with held:
             yield temporary
             with open(temporary, "rb+") as f:
                 os.fsync(f.fileno())
@@ -48,6 +45,21 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         sync_folder(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(target: Path) -> tuple[Path, IO[bytes]]:
+    """A new file beside `target`, locked by this process as long as the handle is open.
+
+    The lock is a shared one, for it stays with the finished file for a moment, which a reader may lock as well.
+    """
+    while True:
+        temporary = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+        held = open(temporary, "xb+")
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_SH)
+        if temporary.exists():  # else another process took it for a stray before it was locked
+            return temporary, held
+        held.close()
 
 
 def remove_strays(target: Path) -> None:
@@ -90,8 +102,8 @@ def h5_writer(target: str | Path, **attrs: str | int | float) -> Iterator[h5py.F
 def describe(part: Any, **attrs: str | int | float) -> None:
     """Give a file, a group or a dataset attributes.
 
-    Texts have a fixed length, in bytes of UTF-8. HDF5's own choice for texts, the variable length, puts them into a heap
-    that has no checksum, and whose damage can make it read without end.
+    Texts have a fixed length, in bytes of UTF-8. Of variable length, as h5py stores them by itself, they would lie in a
+    heap that has no checksum, and whose damage can make HDF5 read without end.
     """
     for name, value in attrs.items():
         if isinstance(value, str):
@@ -130,8 +142,9 @@ def h5_reader(path: str | Path) -> Iterator[Any]:
 def noticing_damage(*paths: str | Path) -> Iterator[None]:
     """Where HDF5 fails in this block and one of the files that are read in it is damaged, set that file aside.
 
-    It becomes `damaged-<name>` beside itself, and a UserError says so. Whether it is damaged is found out by reading all
-    of it, for HDF5 does not say which file it means, and there are other reasons to fail; those errors stay as they are.
+    It becomes `damaged-<name>` beside itself, and a UserError says so. Whether it is damaged is found out by reading
+    all of it, for HDF5 does not say which file it means, and there are other reasons to fail; such errors stay as they
+    are.
     """
     try:
         yield
@@ -181,7 +194,8 @@ def _set_aside(path: Path, aside: Path, damage: str) -> str:
         if path.exists():
             os.replace(path, aside)
     except OSError as e:
-        return f"{path}: damaged ({damage}), and can't be set aside ({e.strerror}); delete it and run the same command again"
+        refused = f"and can't be set aside ({e.strerror})"
+        return f"{path}: damaged ({damage}), {refused}; delete it and run the same command again"
     return f"{path}: damaged ({damage}), set aside as {aside.name}; run the same command again, which makes it anew"
 
 
@@ -189,7 +203,8 @@ def put(file: h5py.File, name: str, frames: Iterable[np.ndarray]) -> h5py.Datase
     """Store frames, each uint8 (H, W, C), as the dataset `name` (T, H, W, C).
 
     Losslessly compressed in chunks of one frame and one tile, each with a checksum; frames are written as they come, so
-    a long clip need not fit in memory. Raises ValueError for another dtype and where a frame differs in size from the first.
+    a long clip need not fit in memory. Raises ValueError for another dtype and where a frame differs in size from the
+    first.
     """
     data = None
     for t, frame in enumerate(frames):
@@ -215,6 +230,11 @@ def put(file: h5py.File, name: str, frames: Iterable[np.ndarray]) -> h5py.Datase
     if data is None:
         raise ValueError(f"{name}: no frames")
     return data
+
+
+def lookup(file: Any, name: str) -> Any:
+    """A group or dataset, None where there is none. h5py's `get` takes what is damaged for absent."""
+    return file[name] if name in file else None  # noqa: SIM401
 
 
 def items(path: str | Path, group: str = "hr") -> list[str]:

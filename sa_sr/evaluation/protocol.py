@@ -16,7 +16,7 @@ import pandas as pd
 from sa_sr.errors import UserError
 from sa_sr.evaluation.metrics import SPACES, Lpips, scores
 from sa_sr.progress import progress
-from sa_sr.storage import atomic_path, h5_reader
+from sa_sr.storage import atomic_path, h5_reader, lookup
 
 METHOD = ["method", "model", "extractor", "seed", "dataset"]
 QUANTITY = ["metric", "space", "border"]
@@ -110,8 +110,7 @@ def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
 
 def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, Any, Any]]:
     """(item, SR dataset, HR dataset) for all items, which have to agree before anything is measured."""
-    # not .get, which takes damage for absence
-    ours, theirs = (set(f[group] if group in f else ()) for f, group in ((produced, "sr"), (truth, "hr")))
+    ours, theirs = (set(lookup(f, group) or ()) for f, group in ((produced, "sr"), (truth, "hr")))
     for item in sorted(ours ^ theirs):
         lacking, group, other = (sr, "sr", data) if item in theirs else (data, "hr", sr)
         raise UserError(f"{lacking}: lacks {group}/{item}, which {other} has; delete the older file and run again")

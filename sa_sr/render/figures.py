@@ -21,7 +21,7 @@ from sa_sr.errors import UserError
 from sa_sr.render import style
 from sa_sr.render.labels import BICUBIC, METRICS, SPACES, label
 from sa_sr.render.style import GUTTER, WIDTH
-from sa_sr.storage import h5_reader
+from sa_sr.storage import h5_reader, lookup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -243,7 +243,7 @@ def _gray(image: np.ndarray) -> np.ndarray:
 
 
 def _clip(f: h5py.File, path: Path, name: str) -> h5py.Dataset:
-    clip, group = (f[part] if part in f else None for part in (name, name.partition("/")[0]))
+    clip, group = lookup(f, name), lookup(f, name.partition("/")[0])
     if not isinstance(clip, h5py.Dataset):
         there = ", ".join(sorted(group)) if isinstance(group, h5py.Group) else "nothing of the kind"
         raise UserError(f"{path}: has no {name}; there is: {there}")

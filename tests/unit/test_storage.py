@@ -1,10 +1,15 @@
 """Files are whole or absent, and equal content gives equal bytes."""
 
+import os
+import subprocess
+import sys
+
+import h5py
 import numpy as np
 import pytest
 
 from sa_sr.errors import UserError
-from sa_sr.storage import atomic_path, h5_reader, h5_writer, items, put
+from sa_sr.storage import atomic_path, h5_reader, h5_writer, items, put, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -47,3 +52,58 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "bad.h5").write_bytes(b"not HDF5")
     with pytest.raises(UserError, match=r"bad\.h5"), h5_reader(tmp_path / "bad.h5"):
         pass
+
+
+WRITER = """
+import sys, time
+from sa_sr.storage import {context}
+with {context}(sys.argv[1]) as out:
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("context", ["atomic_path", "h5_writer"])
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_one_is_not_disturbed(tmp_path, context):
+    target = tmp_path / "a [1].h5"
+    command = [sys.executable, "-c", WRITER.format(context=context), str(target)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for writer in writers:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"writing\n"
+    other = tmp_path / ".b.h5.1.tmp"
+    other.touch()
+    try:
+        dead, living = (next(tmp_path.glob(f".a*.{w.pid}-*.tmp")) for w in writers)
+        writers[0].kill()
+        writers[0].wait()
+        write_text(target, "new")
+        assert target.read_text() == "new"
+        assert not dead.exists()
+        assert living.exists()
+        assert other.exists()
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+    write_text(target, "newer")
+    assert sorted(tmp_path.iterdir()) == [other, target]
+
+
+def test_a_finished_file_can_be_read_at_once_while_another_process_still_holds_the_writers_lock(tmp_path):
+    """HDF5 refuses to open a file that is locked; the lock of the temporary file goes with the rename."""
+    with atomic_path(tmp_path / "a.h5") as temporary:
+        with h5py.File(temporary, "w", locking=False) as f:
+            f["x"] = 1
+        with h5_reader(temporary) as f:
+            assert f["x"][()] == 1
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_files_have_the_permissions_of_any_other_new_file(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "a.txt", "a")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o666 & ~mask
