@@ -54,7 +54,7 @@ def _temporary(target: Path) -> tuple[Path, IO[bytes]]:
     """
     while True:
         temporary = target.with_name(f".{target.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-        held = open(temporary, "xb+")
+        held = open(temporary, "xb+")  # noqa: SIM115
         with suppress(OSError):  # a file system without locks
             fcntl.flock(held, fcntl.LOCK_SH)
         if temporary.exists():  # else another process took it for a stray before it was locked

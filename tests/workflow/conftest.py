@@ -1,5 +1,6 @@
 """A workspace for Snakemake: its own folder, the repository's Snakefile, downloads shared with the repository."""
 
+import copy
 import os
 import shutil
 import subprocess
@@ -25,13 +26,35 @@ class Workspace:
     config: dict[str, Any]
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+        return subprocess.run(self.command(*arguments), **self.process, capture_output=True, text=True)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Snakemake in a process group of its own; what it says is added to the file `said`."""
+        with open(self.folder / "said", "ab") as said:
+            return subprocess.Popen(
+                self.command(*arguments), **self.process, stdout=said, stderr=said, start_new_session=True
+            )
+
+    def unlock(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["sa-sr", "unlock"], **self.process, capture_output=True, text=True)
+
+    def command(self, *arguments: str) -> list[str]:
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
         command = ["snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
-        command += ["--workflow-profile", str(ROOT / "profiles/default"), *arguments]
+        return [*command, "--workflow-profile", str(ROOT / "profiles/default"), *arguments]
+
+    @property
+    def process(self) -> dict[str, Any]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return subprocess.run(
-            command, cwd=self.folder, env={**os.environ, "PATH": path}, capture_output=True, text=True
-        )
+        return {"cwd": self.folder, "env": {**os.environ, "PATH": path}}
+
+    def copy(self, folder: Path) -> "Workspace":
+        """Another folder with the same pictures and downloads, where nothing has run."""
+        for name in ("photos", "clips"):
+            shutil.copytree(self.folder / name, folder / name)
+        (folder / "results").mkdir()
+        (folder / "results/assets").symlink_to(self.folder / "results/assets")
+        return Workspace(folder, copy.deepcopy(self.config))
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that would run."""
@@ -109,6 +132,13 @@ def tiny(tmp_path_factory, asset) -> Workspace:
         },
     }
     return Workspace(folder, config)
+
+
+@pytest.fixture(scope="session")
+def finished(tiny) -> Workspace:
+    done = tiny.snakemake()
+    assert done.returncode == 0, done.stderr
+    return tiny
 
 
 def photo(name: str) -> Image.Image:

@@ -15,13 +15,6 @@ from tests.workflow.conftest import Workspace
 VARIANTS = ["none", "local_variance", "canny"]
 
 
-@pytest.fixture(scope="module")
-def finished(tiny) -> Workspace:
-    done = tiny.snakemake()
-    assert done.returncode == 0, done.stderr
-    return tiny
-
-
 def rows(path):
     return list(csv.DictReader(path.open()))
 
