@@ -7,7 +7,9 @@ An item is an image or a clip. Both are uint8 arrays (T, H, W, C), RGB where C =
     images/<method>/<dataset>.h5    sr/<item>
 """
 
+import errno
 import fcntl
+import io
 import os
 import traceback
 from collections.abc import Iterable, Iterator
@@ -21,6 +23,7 @@ import numpy as np
 from sa_sr.errors import UserError
 
 TILE = 128  # pixels: a training patch touches few chunks, a whole frame not too many
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_DAMAGE = ("already open", "locking", "memory allocation")
 """Parts of HDF5's messages that tell of another trouble than the content of a file."""
 
@@ -43,6 +46,10 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
                 os.fsync(f.fileno())
             os.replace(temporary, target)
         sync_folder(target.parent)
+    except OSError as e:
+        if e.errno in FULL:  # said of the temporary file, or of none
+            raise OSError(e.errno, os.strerror(e.errno), str(target)) from e
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -93,10 +100,43 @@ def write_text(target: str | Path, text: str) -> None:
 @contextmanager
 def h5_writer(target: str | Path, **attrs: str | int | float) -> Iterator[h5py.File]:
     """Yield a new HDF5 file that appears at `target` only when complete; `attrs` become root attributes."""
-    # v112 has checksums of all metadata; HDF5's own lock would meet the one of atomic_path
-    with atomic_path(target) as temporary, h5py.File(temporary, "w", libver="v112", locking=False) as f:
-        describe(f, **attrs)
-        yield f
+    with atomic_path(target) as temporary, _Disk(temporary, "r+") as disk:
+        with h5py.File(disk, "w", libver="v112") as f:  # v112 has checksums of all metadata
+            f.check = disk.check  # pyright: ignore[reportAttributeAccessIssue]
+            describe(f, **attrs)
+            yield f
+        disk.check()
+
+
+class _Disk(io.FileIO):
+    """A file for h5py whose writes never fail.
+
+    HDF5 can't let go of what it can't write, as where the disk is full: it tries again when it closes, and crashes. So
+    the first error is kept for `check`, and every write after it is left out.
+    """
+
+    error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise what went wrong with an earlier write."""
+        if self.error:
+            raise self.error
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data)
+        while rest and not self.error:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as e:
+                self.error = e
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as e:
+            self.error = self.error or e
+            return size or 0
 
 
 def describe(part: Any, **attrs: str | int | float) -> None:
@@ -227,6 +267,7 @@ def put(file: h5py.File, name: str, frames: Iterable[np.ndarray]) -> h5py.Datase
             raise ValueError(f"{name}: frame {t} is {frame.shape}, the first was {data.shape[1:]}")
         data.resize(t + 1, axis=0)
         data[t] = frame
+        getattr(file, "check", bool)()  # of `h5_writer`: a full disk is to end a long clip at once
     if data is None:
         raise ValueError(f"{name}: no frames")
     return data

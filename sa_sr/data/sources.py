@@ -1,6 +1,7 @@
 """The images and videos of a source, wherever they lie, and the items that they make up."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -113,7 +114,7 @@ def _taken(source: Source, place: Path, paths: Collection[str]) -> list[str]:
 
 
 def _fits(path: str, patterns: list[str]) -> bool:
-    return any(fnmatchcase(path, pattern) for pattern in patterns)
+    return any(fnmatchcase(normal(path), normal(pattern)) for pattern in patterns)
 
 
 def _named(place: Path, items: Iterable[tuple[str, str, T]]) -> dict[str, T]:
@@ -121,12 +122,25 @@ def _named(place: Path, items: Iterable[tuple[str, str, T]]) -> dict[str, T]:
     paths: dict[str, str] = {}
     named = {}
     for name, path, content in items:
+        name = normal(name)
         if name in named:
             raise UserError(
                 f"{place}: {paths[name]} and {path} would both be {name!r}; leave one out by `omit`, or rename it"
             )
         paths[name], named[name] = path, content
     return named
+
+
+def normal(name: str) -> str:
+    """The form of a name in which letters with accents are one character (NFC): macOS writes file names in the other.
+
+    Raises UserError where the name is no text.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError as e:
+        raise UserError(f"{name.encode(errors='replace').decode()}: not a name in UTF-8; rename the file") from e
+    return unicodedata.normalize("NFC", name)
 
 
 def _by_number(path: str) -> list[tuple[int, str]]:

@@ -110,7 +110,8 @@ def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
 
 def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, Any, Any]]:
     """(item, SR dataset, HR dataset) for all items, which have to agree before anything is measured."""
-    ours, theirs = (set(lookup(f, group) or ()) for f, group in ((produced, "sr"), (truth, "hr")))
+    ours: set[str] = set(lookup(produced, "sr") or ())
+    theirs: set[str] = set(lookup(truth, "hr") or ())
     for item in sorted(ours ^ theirs):
         lacking, group, other = (sr, "sr", data) if item in theirs else (data, "hr", sr)
         raise UserError(f"{lacking}: lacks {group}/{item}, which {other} has; delete the older file and run again")
