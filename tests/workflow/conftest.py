@@ -58,7 +58,7 @@ class Workspace:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that would run."""
-        done = self.snakemake("--dry-run", "--quiet", "reason", *arguments)
+        done = self.snakemake("--quiet", "reason", "--dry-run", *arguments)
         assert done.returncode == 0, done.stderr + done.stdout
         table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
         rows = [line.split() for line in table.splitlines()[3:] if line.strip()]

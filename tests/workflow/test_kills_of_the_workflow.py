@@ -27,6 +27,7 @@ KILLS = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_workflow_that_is_killed_again_and_again_ends_with_the_same_bytes(finished, tmp_path):
     chance, work = random.Random(1), finished.copy(tmp_path)
     for who, sign in KILLS:

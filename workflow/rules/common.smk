@@ -6,6 +6,7 @@ import os
 import sys
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import contains_wildcard
 from snakemake.logging import logger
 
 from sa_sr.config import load
@@ -65,7 +66,15 @@ def sources(dataset):
             found += files_below(source.folder)
         elif os.path.isfile(source.file):
             found.append(source.file)
+    for path in filter(contains_wildcard, found):
+        raise WorkflowError(f"{path}: Snakemake takes {{...}} in a path for a wildcard; rename the file or folder")
     return found
+
+
+def sizes(dataset):
+    """Bytes of each of one's own files: Snakemake looks only into inputs that are newer than the output, and a photo
+    that takes the place of another may be older."""
+    return text([os.path.getsize(path) for path in sources(dataset) if not path.startswith(f"{ASSETS}/")])
 
 
 def missing_data():

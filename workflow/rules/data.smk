@@ -25,6 +25,7 @@ rule prepare:
         f"{OUT}/logs/prepare/{{dataset}}.tsv"
     params:
         spec=lambda wc: CFG.datasets[wc.dataset].canonical(),
+        sizes=lambda wc: sizes(wc.dataset),
         assets=ASSETS,
         code=code("sa_sr.data.prepare"),
     shell:
