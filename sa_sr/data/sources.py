@@ -118,11 +118,13 @@ def _fits(path: str, patterns: list[str]) -> bool:
 
 
 def _named(place: Path, items: Iterable[tuple[str, str, T]]) -> dict[str, T]:
-    """Name, path and content of items, by name."""
+    """Name, path and content of items, by name. UserError names two that share one, and a name that is no text."""
     paths: dict[str, str] = {}
     named = {}
     for name, path, content in items:
         name = normal(name)
+        if name != name.encode(errors="replace").decode():
+            raise UserError(f"{place}: {path!a} is not a name in UTF-8; rename it")
         if name in named:
             raise UserError(
                 f"{place}: {paths[name]} and {path} would both be {name!r}; leave one out by `omit`, or rename it"
@@ -132,14 +134,7 @@ def _named(place: Path, items: Iterable[tuple[str, str, T]]) -> dict[str, T]:
 
 
 def normal(name: str) -> str:
-    """The form of a name in which letters with accents are one character (NFC): macOS writes file names in the other.
-
-    Raises UserError where the name is no text.
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError as e:
-        raise UserError(f"{name.encode(errors='replace').decode()}: not a name in UTF-8; rename the file") from e
+    """The form of a name (NFC) in which a letter with its accent is one character. macOS writes files in the other."""
     return unicodedata.normalize("NFC", name)
 
 

@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
+import unicodedata
 import zipfile
 from itertools import pairwise
 from math import exp
@@ -619,3 +621,24 @@ def test_where_pictures_lie_and_what_was_expected_of_them_is_not_in_the_file(pho
     moved = photos.rename(tmp_path / "elsewhere")
     prepare(folder(moved, expect={}, note="on the shelf"), tmp_path, tmp_path / "after.h5")
     assert (tmp_path / "before.h5").read_bytes() == (tmp_path / "after.h5").read_bytes()
+
+
+def test_a_name_is_the_same_in_either_form_of_its_accents(tmp_path):
+    """macOS writes an ä as a and a diaeresis, a keyboard gives one character."""
+    composed, apart = "Zürich ä", unicodedata.normalize("NFD", "Zürich ä")
+    assert composed != apart
+    for name in (apart, "b"):
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
+    source = {"folder": str(tmp_path), "only": [f"{composed[:6]}*"]}
+    prepare(Images(kind="images", sources=[source]), tmp_path, tmp_path / "out.h5")
+    assert items(tmp_path / "out.h5") == [composed]
+    Image.new("RGB", (40, 40)).save(tmp_path / f"{composed}.png")
+    with pytest.raises(UserError, match=f"would both be '{composed}'"):
+        prepare(Images(kind="images", sources=[source]), tmp_path, tmp_path / "out.h5")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    """As Windows of old wrote it."""
+    Image.new("RGB", (40, 40)).save(tmp_path / os.fsdecode(b"Z\xfcrich.png"))
+    with pytest.raises(UserError, match=r"'Z\\udcfcrich.png' is not a name in UTF-8; rename it"):
+        prepare(Images(kind="images", sources=[{"folder": str(tmp_path)}]), tmp_path, tmp_path / "out.h5")
