@@ -261,7 +261,7 @@ def put(file: h5py.File, name: str, frames: Iterable[np.ndarray]) -> h5py.Datase
                 compression="gzip",
                 compression_opts=1,
                 shuffle=True,
-                fletcher32=True,  # a chunk that does not shrink is stored as it is, without deflate's own checksum
+                fletcher32=True,  # deflate has a checksum too, but HDF5 may leave it out where it does not help
             )
         elif frame.shape != data.shape[1:]:
             raise ValueError(f"{name}: frame {t} is {frame.shape}, the first was {data.shape[1:]}")

@@ -15,7 +15,7 @@ from sa_sr.storage import find_damage, items
 from tests.conftest import without_root
 from tests.workflow.conftest import ROOT, Workspace
 
-NAMES = ["Foto ä", "-minus } {- 'q' \"d\"", "100% $HOME #1 [a]"]
+NAMES = ["Bild ä", "-minus } {- 'q' \"d\"", "100% $HOME #1 [a]"]
 PHOTOS = "-é {} 'q'"
 DATA = "results/tiny/data/photos_test.h5"
 CSV = "results/tiny/evaluation/bicubic/photos_test.csv"
