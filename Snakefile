@@ -1,12 +1,14 @@
 # The paper as a graph of files. `snakemake` alone is the paper, `--configfile config/demo.yaml` the demo.
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.20")
 
 if not workflow.configfiles:
 
-    configfile: "config/paper.yaml"
+    configfile: next(filter(os.path.isfile, ["config/paper.yaml"]), f"{workflow.basedir}/config/paper.yaml")
 
 
 report: "workflow/report/workflow.rst"

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from sa_sr.errors import UserError
-from sa_sr.storage import h5_reader
+from sa_sr.storage import blame_damage, h5_reader
 
 
 class Group(NamedTuple):
@@ -37,10 +37,11 @@ def h5_items(path: str | Path, *groups: str) -> Iterator[Any]:
     with h5_reader(path) as f:
         try:
             _check(f, path, groups)
-        except UserError:
-            raise
-        except Exception as e:  # a damaged file can fail in any way
-            raise UserError(f"{path}: damaged ({e}); {MEND}") from e
+        except Exception as e:  # a damaged file can fail in any way, and seem to lack what it holds
+            blame_damage([path], e)
+            if isinstance(e, UserError):
+                raise
+            raise UserError(f"{path}: not a file of this project ({e}); {MEND}") from e
         yield f
 
 

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,3 +33,13 @@ def asset() -> Callable[[str], Path]:
         return target
 
     return get
+
+
+def without_root(command: list[str]) -> list[str]:
+    """The command, so that file permissions count, which root ignores. Where that can't be had the test is skipped."""
+    if os.geteuid() != 0:
+        return command
+    if not shutil.which("setpriv"):
+        pytest.skip("root ignores permissions, and there is no setpriv")
+    ignoring = "-dac_override,-dac_read_search"
+    return ["setpriv", "--bounding-set", ignoring, "--inh-caps", ignoring, *command]

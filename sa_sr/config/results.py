@@ -1,6 +1,10 @@
 """Sections `evaluation`, `tables` and `figures`: what is measured and shown."""
 
-from typing import Literal
+import unicodedata
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from sa_sr.config.section import Box, Count, Name, Section
 
@@ -72,7 +76,7 @@ class EdgeMaps(Section):
 
     dataset: str
     """Data set of the picture."""
-    item: str
+    item: Annotated[str, AfterValidator(partial(unicodedata.normalize, "NFC"))]
     """Name of the photo's file without its ending, or of the clip."""
     frame: Count = 0
     """Frame of a clip, from 0."""

@@ -6,7 +6,7 @@ from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
 from sa_sr.layout import MEND, h5_items
 from sa_sr.progress import progress
-from sa_sr.storage import h5_writer, put
+from sa_sr.storage import description, h5_writer, put
 
 SCALE = 4
 
@@ -18,7 +18,7 @@ def bicubic(data: Path, out: Path) -> None:
     is no data file.
     """
     with h5_items(data, "lr") as f, h5_writer(out, method="bicubic") as result:
-        border = f.attrs.get("border")
+        border = description(f, "border")
         if border not in ("clamp", "mirror"):
             raise UserError(f"{data}: its attribute `border` is {border!r}, expected clamp or mirror; {MEND}")
         for item in progress(sorted(f["lr"]), f"bicubic {data.stem}", len(f["lr"]), unit="items"):

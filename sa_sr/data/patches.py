@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from sa_sr.errors import UserError
 from sa_sr.layout import h5_items
-from sa_sr.storage import open_h5
+from sa_sr.storage import noticing_damage, open_h5
 
 SCALE = 4
 DRAWS = 10_000
@@ -99,6 +99,11 @@ class Patches(Dataset):
         return self.length
 
     def __getitem__(self, k: int) -> dict[str, torch.Tensor | str]:
+        maps = [] if callable(self.weights) else [self.weights]
+        with noticing_damage(self.data, *maps):
+            return self._element(k)
+
+    def _element(self, k: int) -> dict[str, torch.Tensor | str]:
         random = np.random.Generator(np.random.Philox(key=[self.seed, k]))
         item, t, y, x, hr = self._place(random)
         flips = random.random(3) < 0.5 if self.augment else [False] * 3

@@ -14,7 +14,7 @@ from sa_sr.data.sources import clips, files, photos, place_of
 from sa_sr.data.video import check_expected, pictures, read_clips
 from sa_sr.errors import UserError
 from sa_sr.progress import progress
-from sa_sr.storage import h5_writer, put
+from sa_sr.storage import describe, h5_writer, put
 
 PLACE = {"file", "folder", "expect"}
 """Keys of a source that say where it lies and what it should be. The pictures are the same wherever that is, and what
@@ -44,8 +44,8 @@ def prepare(dataset: Images | Clips, assets: Path, out: Path) -> None:
             if dataset.kind == "clips" and len(hr) < WINDOW:
                 raise UserError(f"{where}: clip {item!r} has {len(hr)} frames, but the video model needs {WINDOW}")
             place = place_of(source, assets)
-            hr.attrs["file"] = place.name if where == str(place) else Path(where).relative_to(place).as_posix()
-            hr.attrs["source"] = source.canonical(exclude=PLACE)
+            file = place.name if where == str(place) else Path(where).relative_to(place).as_posix()
+            describe(hr, file=file, source=source.canonical(exclude=PLACE))
             lr = put(f, f"lr/{item}", (degrade(frame, dataset.degradation, border) for frame in hr))
             if dataset.kind == "clips":
                 put(f, f"bicubic/{item}", (imresize(frame, SCALE, border) for frame in lr))

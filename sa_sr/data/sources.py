@@ -1,6 +1,7 @@
 """The images and videos of a source, wherever they lie, and the items that they make up."""
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -113,20 +114,28 @@ def _taken(source: Source, place: Path, paths: Collection[str]) -> list[str]:
 
 
 def _fits(path: str, patterns: list[str]) -> bool:
-    return any(fnmatchcase(path, pattern) for pattern in patterns)
+    return any(fnmatchcase(normal(path), normal(pattern)) for pattern in patterns)
 
 
 def _named(place: Path, items: Iterable[tuple[str, str, T]]) -> dict[str, T]:
-    """Name, path and content of items, by name."""
+    """Name, path and content of items, by name. UserError names two that share one, and a name that is no text."""
     paths: dict[str, str] = {}
     named = {}
     for name, path, content in items:
+        name = normal(name)
+        if name != name.encode(errors="replace").decode():
+            raise UserError(f"{place}: {path!a} is not a name in UTF-8; rename it")
         if name in named:
             raise UserError(
                 f"{place}: {paths[name]} and {path} would both be {name!r}; leave one out by `omit`, or rename it"
             )
         paths[name], named[name] = path, content
     return named
+
+
+def normal(name: str) -> str:
+    """The form of a name (NFC) in which a letter with its accent is one character. macOS writes files in the other."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _by_number(path: str) -> list[tuple[int, str]]:

@@ -17,11 +17,10 @@ from scipy.ndimage import uniform_filter
 
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
-from sa_sr.layout import frames
+from sa_sr.layout import frames, h5_items
 from sa_sr.render import style
 from sa_sr.render.labels import BICUBIC, METRICS, SPACES, label
 from sa_sr.render.style import GUTTER, WIDTH
-from sa_sr.storage import h5_reader
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -247,7 +246,7 @@ def _gray(image: np.ndarray) -> np.ndarray:
 
 def _frame(path: Path, group: str, item: str, frame: int) -> np.ndarray:
     """One frame (H, W, C)."""
-    with h5_reader(path) as f:
+    with h5_items(path, group) as f:
         clip = frames(f, path, group, item)
         if not 0 <= frame < len(clip):
             raise UserError(f"{path}: {group}/{item} has no frame {frame}; it has {len(clip)}, counted from 0")
@@ -255,7 +254,7 @@ def _frame(path: Path, group: str, item: str, frame: int) -> np.ndarray:
 
 
 def _title(data: Path, item: str, frame: int) -> str:
-    with h5_reader(data) as f:
+    with h5_items(data, "hr") as f:
         return item if len(frames(f, data, "hr", item)) == 1 else f"{item}, frame {frame}"
 
 

@@ -37,7 +37,7 @@ class StateFolder:
     """
 
     def __init__(self, folder: Path, fingerprint: str, save_seconds: float = SAVE_SECONDS):
-        self.file, self.previous = folder / "last.pt", folder / "previous.pt"
+        self.file, self.previous, self.stale = (folder / f"{name}.pt" for name in ("last", "previous", "stale"))
         self.fingerprint, self.save_seconds, self.interrupted = fingerprint, save_seconds, 0
         self._saved = time.monotonic()
 
@@ -52,8 +52,6 @@ class StateFolder:
             holder = self._lock.read().strip()
             self._lock.close()
             raise UserError(f"{folder} is in use by {holder}; wait for that job or cancel it") from None
-        for stray in folder.glob(".*.tmp"):  # of a process that was killed while it saved
-            stray.unlink()
         self._lock.truncate(0)
         job = os.environ.get("SLURM_JOB_ID", "none")
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}, Slurm job {job}\n")
@@ -73,18 +71,20 @@ class StateFolder:
         """The newest state that is whole, or None.
 
         A damaged file is named and set aside, and the state before it is used. One of another fingerprint is set aside
-        as stale.pt, and training starts anew.
+        as stale.pt, and training starts anew; when its own fingerprint comes back, as after an edit that is taken back
+        or a data file that was damaged, it goes on from there.
         """
-        for file in (self.file, self.previous):
+        other = None
+        for file in (self.file, self.previous, self.stale):
             saved = _read(file)
-            if saved is None:
-                continue
-            if saved["fingerprint"] == self.fingerprint:
+            if saved and saved["fingerprint"] == self.fingerprint:
                 return saved["state"]
-            os.replace(file, file.with_name("stale.pt"))
+            if saved and not other:
+                other = file
+        if other and other != self.stale:
+            os.replace(other, self.stale)
             self.previous.unlink(missing_ok=True)
-            log.info("%s is of other settings, code or data: set aside as stale.pt, starting at step 0", file)
-            return None
+            log.info("%s is of other settings, code or data: set aside as stale.pt, starting at step 0", other)
         return None
 
     def due(self) -> bool:

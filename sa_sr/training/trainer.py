@@ -6,7 +6,8 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,7 +97,8 @@ def fit(
     """Train to the last step, keep the weights that the validation chooses, and write the results."""
     plan, history = spec.optimise, History(spec.optimise.steps)
     done, best = 0, {"score": -math.inf, "step": 0, "weights": weights_of(stage)}
-    with StateFolder(files.state, fingerprint(spec, files), machine.save_seconds) as folder:
+    with ExitStack() as ending:
+        folder = ending.enter_context(StateFolder(files.state, fingerprint(spec, files), machine.save_seconds))
         if saved := folder.load():
             done, best = saved["step"], saved["best"]
             history.load_state_dict(saved["history"])
@@ -105,9 +107,9 @@ def fit(
             log.info("%s: resuming after step %d of %d", spec.name, done, plan.steps)
 
         validation = validation_batches(fabric, spec, recipe, files)
+        loaded = ending.enter_context(closing(training_batches(fabric, spec, recipe, files, done, machine, folder)))
         now = time.monotonic()
-        batches = enumerate(training_batches(fabric, spec, recipe, files, done, machine, folder), done + 1)
-        for step, found in progress(batches, f"train {spec.name}", plan.steps, done, "steps"):
+        for step, found in progress(enumerate(loaded, done + 1), f"train {spec.name}", plan.steps, done, "steps"):
             rate = set_learning_rate(stage, plan, step)
             try:
                 terms = stage.step(to_device(fabric, found))
@@ -201,7 +203,7 @@ def training_batches(
     done: int,
     machine: Machine,
     folder: StateFolder,
-) -> Iterable[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Batches done+1, done+2, ... of the reproducible sequence of patches, with their ids."""
     batch, steps = spec.optimise.batch, spec.optimise.steps
     part = Part(spec.val_share, validation=False)
@@ -220,7 +222,7 @@ def training_batches(
     if workers is None:
         workers = machine.threads if fabric.device.type == "cuda" else 0
     sampler = range(done * batch, steps * batch)
-    return DataLoader(
+    loader = DataLoader(
         patches,
         batch,
         sampler=sampler,
@@ -229,6 +231,23 @@ def training_batches(
         worker_init_fn=folder.in_worker,
         multiprocessing_context="fork" if workers else None,
     )
+    return _loaded(loader)
+
+
+def _loaded(loader: DataLoader) -> Generator[dict[str, Any], None, None]:
+    """The batches of a loader.
+
+    A UserError of a loader process says again what it said there: torch wraps a traceback around it. And however the
+    training ends, the processes end with it: as they ignore signals, whoever waits for them later waits for ever.
+    """
+    batches = iter(loader)
+    try:
+        yield from batches
+    except UserError as e:
+        raise UserError(str(e).rpartition(f"{UserError.__module__}.{UserError.__name__}: ")[2].rstrip()) from e
+    finally:
+        if loader.num_workers:
+            batches._shutdown_workers()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def validation_batches(fabric: Fabric, spec: PretrainSpec, recipe: Recipe, files: Files) -> list[Batch]:

@@ -466,7 +466,7 @@ def test_the_factors_are_those_of_the_demos_files(kind):
     hr, found = {}, {"data": [], "images": [], "none": [], "local_variance": [], "canny": []}
     for file in demo.glob("data/*.h5"):
         with h5py.File(file) as f:
-            if f.attrs["kind"] == kind:
+            if kind in str(f.attrs["kind"]):
                 hr[file.stem] = sum(item.nbytes for item in f["hr"].values())
     for file in demo.glob("*/**/*.h5"):
         dataset, what = {

@@ -18,7 +18,8 @@ from hypothesis.extra.numpy import arrays
 
 from sa_sr.edges import check_parameters, extract, extract_edges
 from sa_sr.errors import UserError
-from sa_sr.storage import h5_reader, h5_writer, items, put
+from sa_sr.storage import description, h5_reader, h5_writer, put
+from tests.hdf5 import items
 
 IMAGES = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 
@@ -219,7 +220,7 @@ def data(tmp_path, photo):
 def stored(path: Path, item: str) -> tuple[np.ndarray, dict[str, Any]]:
     with h5_reader(path) as f:
         data: Any = f[f"weight/{item}"]
-        return data[:], dict(f.attrs)
+        return data[:], {name: description(f, name) for name in f.attrs}
 
 
 def test_stage_stores_every_frames_weights_as_bytes(tmp_path, data, photo):

@@ -18,7 +18,7 @@ from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
 from sa_sr.render import figures, style
 from sa_sr.render.figures import choose_crop, figure_comparison, figure_curves, figure_edge_maps
-from sa_sr.storage import h5_writer, put
+from sa_sr.storage import h5_reader, h5_writer, put
 
 REPORT = Path(__file__).parents[2] / "workflow" / "report"
 WIDTH, GUTTER = 1432, 12
@@ -67,7 +67,7 @@ def inputs(folder: Path, count: int = 4) -> tuple[Path, dict[str, Path]]:
 
 
 def stored(path: Path, name: str) -> np.ndarray:
-    with figures.h5_reader(path) as f:
+    with h5_reader(path) as f:
         return np.asarray(figures.frames(f, path, *name.split("/"))[0])
 
 

@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
+import unicodedata
 import zipfile
 from itertools import pairwise
 from math import exp
@@ -28,7 +30,8 @@ from sa_sr.data.scenes import find_scenes, scenes_until
 from sa_sr.data.sources import files
 from sa_sr.data.video import check_expected, pictures, read_clips
 from sa_sr.errors import UserError
-from sa_sr.storage import h5_reader, items
+from sa_sr.storage import description, h5_reader
+from tests.hdf5 import items
 
 PHOTOS = Path(skimage.__file__).parent / "data"
 
@@ -120,14 +123,14 @@ def video(path: Path, scenes: dict[str, int], codec: str = "ffv1", pixels: str =
 def test_photos_are_trimmed_to_multiples_of_four_and_reduced(photos, tmp_path):
     prepare(folder(photos), tmp_path, tmp_path / "out.h5")
     with h5_reader(tmp_path / "out.h5") as f:
-        assert f.attrs["kind"] == "images"
+        assert description(f, "kind") == "images"
         assert sorted(f["hr"]) == ["camera", "chelsea"]
         hr = f["hr/chelsea"][0]
         np.testing.assert_array_equal(hr, photo("chelsea.png")[:300, :448])
         np.testing.assert_array_equal(f["lr/chelsea"][0], imresize(hr, 0.25))
         assert f["hr/camera"].shape == (1, 512, 512, 3)
-        assert f["hr/chelsea"].attrs["file"] == "chelsea.png"
-        assert json.loads(f["hr/chelsea"].attrs["source"])["reduce"] == 1
+        assert description(f["hr/chelsea"], "file") == "chelsea.png"
+        assert json.loads(description(f["hr/chelsea"], "source"))["reduce"] == 1
         assert "bicubic" not in f
 
 
@@ -219,7 +222,7 @@ def test_photos_come_out_of_an_archive_as_out_of_a_folder(photos, tmp_path, pack
         assert sorted(packed["hr"]) == sorted(plain["hr"]) == ["camera", "chelsea"]
         for name in plain["hr"]:
             np.testing.assert_array_equal(packed[f"hr/{name}"], plain[f"hr/{name}"])
-        assert packed["hr/camera"].attrs["file"] == "set/camera.png"
+        assert description(packed["hr/camera"], "file") == "set/camera.png"
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"box{suffix}", "packed.h5", "photos", "plain.h5"]
 
 
@@ -578,7 +581,7 @@ def test_bi_and_the_bicubic_frames_meet_the_border_that_is_asked_for(frames, tmp
     prepare(dataset, tmp_path, tmp_path / "out.h5")
     bicubic(tmp_path / "out.h5", tmp_path / "sr.h5")
     with h5_reader(tmp_path / "out.h5") as f, h5_reader(tmp_path / "sr.h5") as sr:
-        assert (f.attrs["degradation"], f.attrs["border"]) == ("BI", border)
+        assert (description(f, "degradation"), description(f, "border")) == ("BI", border)
         hr = f["hr/mug"][4]
         lr = imresize(hr, 0.25, border)
         np.testing.assert_array_equal(f["lr/mug"][4], lr)
@@ -592,7 +595,7 @@ def test_bd_data_say_so_and_are_enlarged_by_bicubic(frames, tmp_path):
     dataset = Clips(kind="clips", degradation="BD", sources=[{"folder": str(frames)}])
     prepare(dataset, tmp_path, tmp_path / "out.h5")
     with h5_reader(tmp_path / "out.h5") as f:
-        assert f.attrs["degradation"] == "BD"
+        assert description(f, "degradation") == "BD"
         lr = f["lr/cat"][2]
         np.testing.assert_array_equal(lr, np.floor(naive_bd(f["hr/cat"][2]) + 0.5))
         np.testing.assert_array_equal(f["bicubic/cat"][2], imresize(lr, 4))
@@ -619,3 +622,24 @@ def test_where_pictures_lie_and_what_was_expected_of_them_is_not_in_the_file(pho
     moved = photos.rename(tmp_path / "elsewhere")
     prepare(folder(moved, expect={}, note="on the shelf"), tmp_path, tmp_path / "after.h5")
     assert (tmp_path / "before.h5").read_bytes() == (tmp_path / "after.h5").read_bytes()
+
+
+def test_a_name_is_the_same_in_either_form_of_its_accents(tmp_path):
+    """macOS writes an ä as a and a diaeresis, a keyboard gives one character."""
+    composed, apart = "Zürich ä", unicodedata.normalize("NFD", "Zürich ä")
+    assert composed != apart
+    for name in (apart, "b"):
+        Image.new("RGB", (40, 40)).save(tmp_path / f"{name}.png")
+    source = {"folder": str(tmp_path), "only": [f"{composed[:6]}*"]}
+    prepare(Images(kind="images", sources=[source]), tmp_path, tmp_path / "out.h5")
+    assert items(tmp_path / "out.h5") == [composed]
+    Image.new("RGB", (40, 40)).save(tmp_path / f"{composed}.png")
+    with pytest.raises(UserError, match=f"would both be '{composed}'"):
+        prepare(Images(kind="images", sources=[source]), tmp_path, tmp_path / "out.h5")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    """As Windows of old wrote it."""
+    Image.new("RGB", (40, 40)).save(tmp_path / os.fsdecode(b"Z\xfcrich.png"))
+    with pytest.raises(UserError, match=r"'Z\\udcfcrich.png' is not a name in UTF-8; rename it"):
+        prepare(Images(kind="images", sources=[{"folder": str(tmp_path)}]), tmp_path, tmp_path / "out.h5")

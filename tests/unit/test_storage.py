@@ -1,10 +1,20 @@
 """Files are whole or absent, and equal content gives equal bytes."""
 
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from sa_sr.errors import UserError
-from sa_sr.storage import atomic_path, h5_reader, h5_writer, items, put
+from sa_sr.evaluation.protocol import COLUMNS
+from sa_sr.storage import atomic_path, h5_reader, h5_writer, put, write_text
+from tests.hdf5 import items
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -47,3 +57,99 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "bad.h5").write_bytes(b"not HDF5")
     with pytest.raises(UserError, match=r"bad\.h5"), h5_reader(tmp_path / "bad.h5"):
         pass
+
+
+WRITER = """
+import sys, time
+from sa_sr.storage import {context}
+with {context}(sys.argv[1]) as out:
+    print("writing", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("context", ["atomic_path", "h5_writer"])
+def test_what_a_killed_writer_left_is_removed_by_the_next_and_a_living_one_is_not_disturbed(tmp_path, context):
+    target = tmp_path / "a [1].h5"
+    command = [sys.executable, "-c", WRITER.format(context=context), str(target)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for writer in writers:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"writing\n"
+    other = tmp_path / ".b.h5.1.tmp"
+    other.touch()
+    try:
+        dead, living = (next(tmp_path.glob(f".a*.{w.pid}-*.tmp")) for w in writers)
+        writers[0].kill()
+        writers[0].wait()
+        write_text(target, "new")
+        assert target.read_text() == "new"
+        assert not dead.exists()
+        assert living.exists()
+        assert other.exists()
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
+    write_text(target, "newer")
+    assert sorted(tmp_path.iterdir()) == [other, target]
+
+
+def test_a_finished_file_can_be_read_at_once_while_another_process_still_holds_the_writers_lock(tmp_path):
+    """HDF5 refuses to open a file that is locked; the lock of the temporary file goes with the rename."""
+    with atomic_path(tmp_path / "a.h5") as temporary:
+        with h5py.File(temporary, "w", locking=False) as f:
+            f["x"] = 1
+        with h5_reader(temporary) as f:
+            assert f["x"][()] == 1
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_files_have_the_permissions_of_any_other_new_file(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        write_text(tmp_path / "a.txt", "a")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """A data file and a CSV of an evaluation, each larger than what the full disks below take."""
+    folder = tmp_path_factory.mktemp("inputs")
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    (folder / "photos").mkdir()
+    for i, frame in enumerate(noise):
+        Image.fromarray(frame).save(folder / f"photos/{i}.png")
+    with h5_writer(folder / "data.h5", border="mirror") as f:
+        put(f, "hr/x", noise)
+        put(f, "lr/x", noise[:, ::4, ::4])
+    rows = [f"bicubic,bicubic,,,x,a,{t},900,psnr,rgb,4,30.000000" for t in range(900)]
+    (folder / "x.csv").write_text("\n".join([",".join(COLUMNS), *rows, ""]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stage", "limit", "out"),
+    [
+        ("prepare --spec {spec} --assets {folder} --out {out}/a.h5", 20_000, "a.h5"),
+        ("extract-edges {folder}/data.h5 --extractor local_variance --out {out}/a.h5", 2_000, "a.h5"),
+        ("bicubic {folder}/data.h5 --out {out}/a.h5", 3_000, "a.h5"),
+        ("aggregate {folder}/x.csv --frames {out}/f.csv --clips {out}/c.csv --means {out}/m.csv", 20_000, "f.csv"),
+    ],
+)
+def test_a_full_disk_is_one_clear_error_and_nothing_half_written(tmp_path, inputs, stage, limit, out):
+    """A limit on the size of files stands in for the disk. HDF5 by itself ends in tracebacks and a crash."""
+    spec = json.dumps({"kind": "images", "sources": [{"folder": str(inputs / "photos")}]})
+    command = [word.format(spec=spec, folder=inputs, out=tmp_path) for word in stage.split()]
+    done = subprocess.run(
+        [sys.executable, "-m", "sa_sr", *command],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+    )
+    said = [line for line in done.stderr.splitlines() if " in 0." not in line and line]
+    assert said == [f"sa-sr: error: [Errno 27] File too large: '{tmp_path / out}'"]
+    assert done.returncode == 1
+    assert not list(tmp_path.iterdir())

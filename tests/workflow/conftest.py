@@ -1,5 +1,6 @@
 """A workspace for Snakemake: its own folder, the repository's Snakefile, downloads shared with the repository."""
 
+import copy
 import os
 import shutil
 import subprocess
@@ -26,13 +27,21 @@ class Workspace:
     checkout: Path = ROOT
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(
-            "snakemake", "--snakefile", str(self.checkout / "Snakefile"), "--configfile", "config.yaml",
-            "--workflow-profile", str(self.checkout / "profiles/default"), *arguments,
-        )  # fmt: skip
+        return self.run(*self.command(*arguments))
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Snakemake in a process group of its own; what it says is added to the file `said`."""
+        with open(self.folder / "said", "ab") as said:
+            return subprocess.Popen(
+                self.command(*arguments), **self.process, stdout=said, stderr=said, start_new_session=True
+            )
+
+    def unlock(self) -> subprocess.CompletedProcess[str]:
+        return self.run("sa-sr", "unlock")
 
     def why(self, *arguments: str) -> str:
         """What `sa-sr why` says."""
+        self.configure()
         done = self.run(
             "sa-sr", "why", "--configfile", "config.yaml", "--snakefile", str(self.checkout / "Snakefile"), *arguments
         )
@@ -41,14 +50,32 @@ class Workspace:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command of the environment in this folder."""
-        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False))
+        return subprocess.run(command, **self.process, capture_output=True, text=True)
+
+    def command(self, *arguments: str) -> list[str]:
+        self.configure()
+        command = ["snakemake", "--snakefile", str(self.checkout / "Snakefile"), "--configfile", "config.yaml"]
+        return [*command, "--workflow-profile", str(self.checkout / "profiles/default"), *arguments]
+
+    def configure(self) -> None:
+        (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
+
+    @property
+    def process(self) -> dict[str, Any]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "PATH": path, "PYTHONPATH": str(self.checkout)}
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return {"cwd": self.folder, "env": {**os.environ, "PATH": path, "PYTHONPATH": str(self.checkout)}}
+
+    def copy(self, folder: Path) -> "Workspace":
+        """Another folder with the same pictures and downloads, where nothing has run."""
+        for name in ("photos", "clips"):
+            shutil.copytree(self.folder / name, folder / name)
+        (folder / "results").mkdir()
+        (folder / "results/assets").symlink_to(self.folder / "results/assets")
+        return Workspace(folder, copy.deepcopy(self.config))
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that would run."""
-        done = self.snakemake("--dry-run", "--quiet", "reason", *arguments)
+        done = self.snakemake("--quiet", "reason", "--dry-run", *arguments)
         assert done.returncode == 0, done.stderr + done.stdout
         table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
         rows = [line.split() for line in table.splitlines()[3:] if line.strip()]

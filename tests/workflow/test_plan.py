@@ -1,11 +1,7 @@
 """What Snakemake would do, and what it says about mistakes, before anything runs."""
 
-import shutil
-
 import pytest
 from PIL import Image
-
-from tests.workflow.conftest import Workspace
 
 
 def test_the_demo_is_exactly_these_jobs(demo):
@@ -75,17 +71,14 @@ def test_a_misspelt_key_stops_the_start_and_is_named(demo):
 )
 def test_bad_data_stop_before_any_training(tiny, tmp_path, name, message):
     """Even where the bad data set is one that only the tests need."""
-    shutil.copytree(tiny.folder / "photos", tmp_path / "photos")
-    shutil.copytree(tiny.folder / "clips", tmp_path / "clips")
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results/assets").symlink_to(tiny.folder / "results/assets")
+    work = tiny.copy(tmp_path)
     if name == "photos_test":
         (tmp_path / "photos/test/broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
     else:
         (tmp_path / "clips/train/short").mkdir()
         for t in range(4):
             Image.new("RGB", (96, 96)).save(tmp_path / f"clips/train/short/{t}.png")
-    done = Workspace(tmp_path, tiny.config).snakemake()
+    done = work.snakemake()
     assert done.returncode != 0
     assert message in done.stderr
     assert not (tmp_path / f"results/tiny/data/{name}.h5").exists()

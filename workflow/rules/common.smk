@@ -2,10 +2,12 @@
 
 import json
 from shlex import quote
+import os
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import contains_wildcard
 from snakemake.logging import logger
 
 from sa_sr.config import load
@@ -55,6 +57,20 @@ def edges(dataset, extractor):
 
 def asset(name):
     return f"{ASSETS}/{name}" if name else []
+
+
+def files_of(dataset):
+    """Every file that a data set is made from."""
+    found = sources(CFG.datasets[dataset], ASSETS)
+    for path in filter(contains_wildcard, found):
+        raise WorkflowError(f"{path}: Snakemake takes {{...}} in a path for a wildcard; rename the file or folder")
+    return found
+
+
+def sizes(dataset):
+    """Bytes of each of one's own files: Snakemake looks only into inputs that are newer than the output, and a photo
+    that takes the place of another may be older."""
+    return text([os.path.getsize(path) for path in files_of(dataset) if not path.startswith(f"{ASSETS}/")])
 
 
 def missing_data():

@@ -16,7 +16,7 @@ rule download:
 
 rule prepare:
     input:
-        lambda wc: sources(CFG.datasets[wc.dataset], ASSETS),
+        lambda wc: files_of(wc.dataset),
     output:
         f"{OUT}/data/{{dataset}}.h5",
     log:
@@ -25,6 +25,7 @@ rule prepare:
         f"{OUT}/logs/prepare/{{dataset}}.tsv"
     params:
         spec=lambda wc: CFG.datasets[wc.dataset].canonical(),
+        sizes=lambda wc: sizes(wc.dataset),
         assets=ASSETS,
         code=code("prepare"),
     shell:
