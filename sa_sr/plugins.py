@@ -8,7 +8,7 @@ from typing import Any
 from sa_sr.errors import UserError
 
 FOUND: set[str] = set()
-"""Modules of the plugins that this process has used: they are part of what made its results."""
+"""Modules of the plugins that a stage has used: they are part of what made its results."""
 
 
 def module_name(kind: str, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from sa_sr import records
+from sa_sr import plugins, records
 from sa_sr.records import Call
 
 Log = Annotated[Path | None, typer.Option(help="Copy messages into this file.")]
@@ -34,6 +34,7 @@ def stage(group: typer.Typer, reads: Callable | None = None) -> Callable[[Callab
             if log is not None:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 logging.getLogger().addHandler(logging.FileHandler(log, mode="w", encoding="utf-8"))
+            plugins.FOUND.clear()
             function(**arguments)
             records.write(STAGES[name](arguments))
 

@@ -372,6 +372,7 @@ def test_an_extractor_more_makes_only_what_is_its_own(finished, clone):
 MODULES = {
     "storage": ["prepare"],
     "plugins": ["extract_edges", *TRAININGS, "super_resolve"],
+    "layout": ["extract_edges", "bicubic", *TRAININGS, "super_resolve", "evaluate", *FIGURES],
     "losses": [*TRAININGS, "super_resolve"],
     "inference": ["super_resolve"],
     "torchvision_compat": ["evaluate"],
@@ -379,6 +380,7 @@ MODULES = {
     "data/archives": ["prepare"],
     "data/bicubic": ["bicubic"],
     "data/degrade": ["prepare"],
+    "data/images": ["prepare"],
     "data/patches": TRAININGS,
     "data/prepare": ["prepare"],
     "data/resize": ["prepare", "bicubic", *FIGURES],
