@@ -43,6 +43,7 @@ def jobs(config: Config) -> dict[str, int]:
         "aggregate": 1,
         "table": len(config.tables),
         "shares": int(bool(config.calibrated)),
+        "health": 1,
         "edge_maps": len(config.figures.edge_maps),
         "comparison": len(config.figures.comparisons),
         "curves": len(config.chosen_models),

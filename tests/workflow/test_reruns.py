@@ -198,7 +198,15 @@ EDITS = {
 """For each edit, the keys and their values, the jobs that follow, and what `sa-sr why` says."""
 
 
-@pytest.mark.parametrize("edit", EDITS)
+def slow(*values: object) -> object:
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
+USUAL = ("a test set", "a parameter of an extractor", "a seed more", "the training", "the measurements", "a comparison")
+"""Edits of each part of the configuration that are tried with every change of the code; the others are slow tests."""
+
+
+@pytest.mark.parametrize("edit", [name if name in USUAL else slow(name) for name in EDITS])
 def test_a_key_reruns_what_depends_on_it(finished, edit):
     values, jobs, _ = EDITS[edit]
     after = Workspace(finished.folder, edited(finished.config, values))
@@ -333,9 +341,9 @@ FIGURES = ["edge_maps", "comparison", "curves"]
     ("library", "rules"),
     [
         ("torch", [*TRAININGS, "super_resolve", "evaluate"]),
-        ("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *FIGURES]),
-        ("matplotlib", FIGURES),
-        ("numpy", []),
+        slow("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *FIGURES]),
+        slow("matplotlib", FIGURES),
+        slow("numpy", []),
     ],
 )
 def test_another_version_of_a_library_counts_where_it_computes(finished, clone, library, rules):
