@@ -8,13 +8,13 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sa_sr import records
+from sa_sr.config.reading import read
 from sa_sr.errors import UserError
 from sa_sr.provenance import code
 from sa_sr.records import Call
@@ -211,7 +211,7 @@ def _config_of(target: str | None) -> Path:
     if not name:
         raise UserError("give --configfile: the target does not tell which configuration it is of")
     for path in sorted(Path("config").glob("*.yaml")):
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict) and values.get("name") == name[1]:
-            return path
+        with suppress(UserError):  # it is of another configuration, if of any
+            if read(path).get("name") == name[1]:
+                return path
     raise UserError(f"{target}: no file of config/ has the name {name[1]!r}; give --configfile")

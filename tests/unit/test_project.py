@@ -49,3 +49,20 @@ def test_the_packages_that_users_expect_are_required():
 def test_the_library_never_imports_snakemake():
     for file in (ROOT / "sa_sr").rglob("*.py"):
         assert not re.search(r"^\s*(import|from) snakemake", file.read_text(), re.M), file
+
+
+PROMISES = [
+    line.strip("| ").split(" | ")
+    for line in (ROOT / "docs/reliability.md").read_text().splitlines()
+    if line.startswith("| ") and not line.startswith("| promise")
+]
+
+
+@pytest.mark.parametrize(("promise", "tests"), PROMISES, ids=lambda text: text[:40])
+def test_every_promise_names_tests_that_exist(promise, tests):
+    named = re.findall(r"`(tests/[^`]+)`", tests)
+    assert named
+    for name in named:
+        path, _, function = name.partition("::")
+        assert (ROOT / path).exists(), path
+        assert f"def {function}" in (ROOT / path).read_text() if function else True, name
