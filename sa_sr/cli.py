@@ -146,8 +146,8 @@ def resolve(
     calibration: Annotated[Path | None, typer.Option(help="Where `beta2: auto` is resolved.")] = None,
 ) -> None:
     """Write the settings of one training as run.json, with sorted keys."""
-    from sa_sr.config import resolve
-    from sa_sr.storage import write_text
+    from sa_sr.files import write_text
+    from sa_sr.training.resolve import resolve
 
     write_text(out, json.dumps(resolve(_json(spec), calibration), indent=2, sort_keys=True) + "\n")
 
@@ -237,9 +237,9 @@ def upscale(
     from PIL import Image
 
     from sa_sr.data.images import read_image
+    from sa_sr.files import atomic_path
     from sa_sr.inference import upscale
     from sa_sr.models.generators import load
-    from sa_sr.storage import atomic_path
 
     if not image.is_file():
         raise UserError(f"{image}: no such file")

@@ -30,8 +30,8 @@ from sa_sr.config.models import (
 )
 from sa_sr.config.results import LpipsChoice, Table
 from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Url
+from sa_sr.files import write_text
 from sa_sr.plugins import find, names
-from sa_sr.storage import write_text
 
 HEAD = """# Configuration
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from sa_sr.damage import noticing_damage
 from sa_sr.errors import UserError
-from sa_sr.storage import blame_damage, h5_reader
+from sa_sr.storage import h5_reader
 
 
 class Group(NamedTuple):
@@ -36,28 +37,21 @@ def h5_items(path: str | Path, *groups: str) -> Iterator[Any]:
     """
     with h5_reader(path) as f:
         try:
-            _check(f, path, groups)
-        except Exception as e:  # a damaged file can fail in any way, and seem to lack what it holds
-            blame_damage([path], e)
-            if isinstance(e, UserError):
-                raise
-            raise UserError(f"{path}: not a file of this project ({e}); {MEND}") from e
+            with noticing_damage(path):
+                _check(f, path, groups)
+        except UserError:
+            raise
+        except Exception as e:  # what nobody has made here can fail in any way
+            raise UserError(f"{path}: can't be read ({e}); {MEND}") from e
         yield f
 
 
 def frames(file: Any, path: str | Path, group: str, item: str) -> Any:
     """One item, an h5py.Dataset (T, H, W, C). UserError where it is not there, or not of the kind that GROUPS says."""
-    if item not in _names(file, path, group):
+    _check_group(file, path, group)
+    if item not in file[group]:
         raise UserError(f"{path}: has no {group}/{item}; there is: {_few(sorted(file[group]))}")
-    linked = not isinstance(file[group].get(item, getlink=True), h5py.HardLink)
-    found = None if linked else file[group].get(item)
-    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
-        raise UserError(f"{path}: {group}/{item} is no array of this file; {MEND}")
-    shape, channels = found.shape or (), GROUPS[group].channels
-    if found.dtype != np.uint8 or len(shape) != 4 or 0 in shape or shape[3] not in channels:
-        wanted = f"uint8 (frames, height, width, {' or '.join(map(str, channels))})"
-        raise UserError(f"{path}: {group}/{item} is {found.dtype} {shape}, expected {wanted}; {MEND}")
-    return found
+    return _array(file, path, group, item)
 
 
 def hr_size(group: str, found: Any) -> tuple[int, int, int]:
@@ -67,25 +61,41 @@ def hr_size(group: str, found: Any) -> tuple[int, int, int]:
 
 
 def _check(file: Any, path: str | Path, groups: tuple[str, ...]) -> None:
-    names = {group: _names(file, path, group) for group in groups}
-    for group in groups[1:]:
-        if odd := sorted(set(names[groups[0]]) ^ set(names[group])):
-            raise UserError(f"{path}: {groups[0]} and {group} have not the same items: {_few(odd)}; {MEND}")
-    for item in names[groups[0]]:
-        found = {group: frames(file, path, group, item) for group in groups}
+    for group in groups:
+        _check_group(file, path, group)
+    first, *others = groups
+    names = set(file[first])
+    for group in others:
+        if odd := sorted(names ^ set(file[group])):
+            raise UserError(f"{path}: {first} and {group} have not the same items: {_few(odd)}; {MEND}")
+    for item in sorted(names):
+        found = {group: _array(file, path, group, item) for group in groups}
         if len({hr_size(group, array) for group, array in found.items()}) > 1:
             shapes = ", ".join(f"{group} {array.shape}" for group, array in found.items())
             raise UserError(f"{path}: the sizes of {item!r} do not fit each other: {shapes}; {MEND}")
 
 
-def _names(file: Any, path: str | Path, group: str) -> list[str]:
-    """The items of a group, sorted."""
-    linked = not isinstance(file.get(group, getlink=True), h5py.HardLink)
-    if linked or file.get(group, getclass=True) is not h5py.Group:
+def _check_group(file: Any, path: str | Path, group: str) -> None:
+    if not _lies_in(file, group) or not isinstance(file[group], h5py.Group):
         raise UserError(f"{path}: has no group {group!r} (it holds {_few(list(file))}); give the right file")
     if not len(file[group]):
         raise UserError(f"{path}: its group {group!r} is empty; {MEND}")
-    return sorted(file[group])
+
+
+def _array(file: Any, path: str | Path, group: str, item: str) -> Any:
+    found = file[group][item] if _lies_in(file[group], item) else None
+    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        raise UserError(f"{path}: {group}/{item} is no array of this file; {MEND}")
+    shape, channels = found.shape or (), GROUPS[group].channels
+    if found.dtype != np.uint8 or len(shape) != 4 or 0 in shape or shape[3] not in channels:
+        wanted = f"uint8 (frames, height, width, {' or '.join(map(str, channels))})"
+        raise UserError(f"{path}: {group}/{item} is {found.dtype} {shape}, expected {wanted}; {MEND}")
+    return found
+
+
+def _lies_in(group: Any, name: str) -> bool:
+    """Whether a group has this itself; a link may lead to another file."""
+    return name in group and isinstance(group.get(name, getlink=True), h5py.HardLink)
 
 
 def _few(names: list[str]) -> str:

@@ -6,6 +6,7 @@ from pkgutil import iter_modules
 from typing import Any
 
 from sa_sr.errors import UserError
+from sa_sr.provenance import modules
 
 FOUND: set[str] = set()
 """Modules of the plugins that a stage has used: they are part of what made its results."""
@@ -31,6 +32,7 @@ def find(kind: str, name: str) -> Any:
         there = f"there is: {', '.join(known)}, or give package.module:attribute"
         raise UserError(f"no {kind} plugin {name!r}{hint}; {there}") from e
     FOUND.add(module_name(kind, name))
+    modules(module_name(kind, name))  # remembers the code as it is now
     return plugin
 
 

@@ -15,24 +15,26 @@ from pathlib import Path
 PACKAGE = "sa_sr"
 TRANSPARENT = {
     "sa_sr",
-    *(f"sa_sr.{name}" for name in ("config", "errors", "progress", "provenance")),
-    *(f"sa_sr.{name}" for name in ("data.fetch", "data.packages", "training.warn")),
+    *(f"sa_sr.{name}" for name in ("config", "damage", "errors", "files", "layout", "plugins", "progress")),
+    *(f"sa_sr.{name}" for name in ("data.fetch", "data.packages", "provenance", "training.warn")),
 }
 """Neither counted nor followed: settings reach a stage as params, whose text changes with them; what is fetched has its
-checksum; the others can't change a result."""
+checksum; the others find, refuse, report or bring to disk, and can't change a result."""
 LIBRARIES = {
     "av": "av",
     "cv2": "opencv-python",
+    "lightning_fabric": "lightning-fabric",
     "lpips": "lpips",
     "matplotlib": "matplotlib",
+    "numpy": "numpy",
     "pandas": "pandas",
     "PIL": "pillow",
     "scenedetect": "scenedetect",
     "scipy": "scipy",
     "torch": "torch",
 }
-"""Libraries that decode, compute or draw, by the name of their import. Those that store, check and pass on are left
-out, and so is numpy, whose arithmetic is that of the processor: its releases are no reason to train again."""
+"""Libraries that decode, compute, draw random numbers or pictures, by the name of their import; not those that store,
+check and pass on."""
 ROOT = Path(__file__).parent.parent
 CLI = f"{PACKAGE}.cli"
 
@@ -46,7 +48,7 @@ def code(command: str, *plugins: str) -> list[str]:
     """
     functions = _functions(command)
     reached = [module for f in functions for module in _imported(f, [PACKAGE])]
-    own = hashlib.sha256("".join(_essence(*f.body) for f in functions).encode()).hexdigest()[:12]
+    own = hashlib.sha256("".join(_essence(*f.body, *_defaults(f)) for f in functions).encode()).hexdigest()[:12]
     return [f"{CLI}.{command}@{own}", *modules(*reached, *plugins)]
 
 
@@ -118,6 +120,11 @@ def _imported(code: ast.AST, package: list[str]) -> list[str]:
     return found
 
 
+def _defaults(function: ast.FunctionDef) -> list[ast.expr]:
+    """Values of the parameters that are not given; their types and help texts make no difference."""
+    return [*function.args.defaults, *filter(None, function.args.kw_defaults)]
+
+
 def _functions(command: str) -> list[ast.FunctionDef]:
     """The function of a command, and those beside it that it calls."""
     there = {node.name: node for node in _tree(CLI).body if isinstance(node, ast.FunctionDef)}
@@ -141,7 +148,7 @@ def _essence(*nodes: ast.AST) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
-    return ast.dump(tree)
+    return ast.unparse(tree)  # its dump is another one in each Python
 
 
 @cache

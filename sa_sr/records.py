@@ -8,13 +8,16 @@ equal results are equal bytes, and because a CSV or a photo has no place for it;
 import inspect
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
 from sa_sr import __version__, plugins
+from sa_sr.files import record_of, write_text
 from sa_sr.provenance import code, digest
 
 
@@ -70,28 +73,28 @@ class Call:
         return cls(function.__name__, settings, inputs, outputs)
 
 
-def record_of(artefact: str | Path) -> Path:
-    """Where the record of a file lies."""
-    path = Path(artefact)
-    return path.with_name(f".{path.name}.made.json")
+@contextmanager
+def recording(call: Call) -> Iterator[None]:
+    """Record what makes the outputs of a call in this block, one record beside each.
 
-
-def write(call: Call) -> None:
-    """Record what has just made the outputs of a call, one record beside each."""
-    from sa_sr.storage import write_text  # imports h5py, which reading the command line does not need
-
+    Inputs and code are those of the beginning, which the call works with, whatever happens to them meanwhile.
+    """
+    plugins.FOUND.clear()
+    inputs = {path: content(path) for path in call.inputs if Path(path).is_file()}
+    code(call.command)  # remembers the modules as they are now
+    yield
     found = sorted(plugins.FOUND)
     made = {
         "command": call.command,
         "settings": call.settings,
-        "inputs": {path: content(path) for path in call.inputs},
+        "inputs": inputs,
         "plugins": found,
         "code": code(call.command, *found),
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "by": f"sa_sr {__version__}, Python {platform.python_version()}",
     }
     for path in call.outputs:
-        write_text(record_of(path), json.dumps(made | {"content": _measured(path)}, indent=1, sort_keys=True) + "\n")
+        write_text(record_of(path), json.dumps(made | {"content": _measured(path)}, indent=1) + "\n")
 
 
 def read(artefact: str | Path) -> dict[str, Any] | None:
@@ -114,7 +117,14 @@ def same(path: str, recorded: dict[str, Any]) -> bool:
 
 
 def _measured(path: str) -> dict[str, Any]:
-    return {"sha256": digest(path), **_stamp(path)}
+    stamp = _stamp(path)
+    return {"sha256": _digest(path, **stamp), **stamp}
+
+
+@cache
+def _digest(path: str, **_stamp: int) -> str:
+    """Read once, however many ask, unless it is written meanwhile."""
+    return digest(path)
 
 
 def _untouched(path: str, recorded: dict[str, Any]) -> bool:

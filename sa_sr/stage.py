@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from sa_sr import plugins, records
-from sa_sr.records import Call
+from sa_sr.records import Call, recording
 
 Log = Annotated[Path | None, typer.Option(help="Copy messages into this file.")]
 STAGES: dict[str, Callable[[dict[str, Any]], Call]] = {}
@@ -34,9 +33,8 @@ def stage(group: typer.Typer, reads: Callable | None = None) -> Callable[[Callab
             if log is not None:
                 log.parent.mkdir(parents=True, exist_ok=True)
                 logging.getLogger().addHandler(logging.FileHandler(log, mode="w", encoding="utf-8"))
-            plugins.FOUND.clear()
-            function(**arguments)
-            records.write(STAGES[name](arguments))
+            with recording(STAGES[name](arguments)):
+                function(**arguments)
 
         own = inspect.signature(function)
         option = inspect.Parameter("log", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Log)
@@ -51,12 +49,12 @@ def stage(group: typer.Typer, reads: Callable | None = None) -> Callable[[Callab
 def call_of(app: typer.Typer, words: list[str]) -> Call | None:
     """What a command line of `app` means, without the name of the program; None if it is none of a stage."""
     command: Any = get_command(app)
-    name, *words = words
-    if name == "figure":
-        command = command.commands[name]
+    name = ""
+    while hasattr(command, "commands"):
         name, *words = words
+        command = command.commands[name]
     if name not in STAGES:
         return None
-    arguments = command.commands[name].make_context(name, words).params
+    arguments = command.make_context(name, words).params
     del arguments["log"]
     return STAGES[name](arguments)

@@ -45,6 +45,8 @@ PLACES = {
         "spec": "models.{model}",
     },
 }
+FOLLOWING = {"table": ("spec.strides", "spec.kind")}
+"""Settings that follow from others, which are named where they stand."""
 PLACES["calibrate"] = {
     "spec.share": "models.{model}.loss.share",
     "spec.batches": "models.{model}.loss.calibration_batches",
@@ -55,6 +57,11 @@ PLACES["calibrate"] = {
 
 Parse = Callable[[list[str]], Call | None]
 """What a command line of `sa-sr` means; None if it is none of a stage."""
+
+
+NO_RECORD = "no record of how these were made (by an older version, or copied from elsewhere); nothing is known of them"
+BY_HAND = "changed by something else after they were made; delete them to have them made anew"
+"""Remarks: no reason to make a file anew."""
 
 
 @dataclass
@@ -85,6 +92,7 @@ def why(target: str | None, config: Path | None, snakefile: Path, parse: Parse) 
     if target is not None and target not in makers:
         raise _not_made(target, config)
     causes: dict[str, Cause] = {}
+    remarks: dict[str, Cause] = {}
     stale: dict[int, bool] = {}
 
     def look(call: Call) -> bool:
@@ -93,19 +101,17 @@ def why(target: str | None, config: Path | None, snakefile: Path, parse: Parse) 
             above = [path for path in call.inputs if path in makers and look(makers[path])]
             found = dict.fromkeys(_differences(call, above, makers))
             for what in found:
-                causes.setdefault(what, Cause(what, [])).calls.append(call)
-            stale[id(call)] = bool(found or above)
+                kind = remarks if what in (NO_RECORD, BY_HAND) else causes
+                kind.setdefault(what, Cause(what, [])).calls.append(call)
+            stale[id(call)] = bool(above or any(what in causes for what in found))
         return stale[id(call)]
 
     for call in [makers[target]] if target else calls:
         look(call)
-    made = (records.read(target) or {}).get("at") if target else None
+    made = (records.read(target) or {}).get("at") if target and Path(target).exists() else None
     what = f"{target} (made {made})" if made else target or f"All of {config}"
-    if not causes:
-        yield f"{what}: up to date. Nothing that it is made from has changed."
-        return
-    yield f"{what}: to be made anew."
-    yield from (f"\n{cause}" for cause in causes.values())
+    yield f"{what}: to be made anew." if causes else f"{what}: up to date. Nothing that it is made from has changed."
+    yield from (f"\n{cause}" for cause in (*causes.values(), *remarks.values()))
     own = {id(call) for cause in causes.values() for call in cause.calls}
     if follow := sum(stale.values()) - len(own):
         yield f"\n{follow} more {'stage follows' if follow == 1 else 'stages follow'} from these."
@@ -118,13 +124,16 @@ def _differences(call: Call, above: list[str], makers: dict[str, Call]) -> Itera
             yield "not there yet"
         return
     for output in call.outputs:
+        if call.command == "download":  # known by its checksum, however it came
+            if not records.content(output)["sha256"].startswith(call.settings["sha256"]):
+                yield f"{output} has not the checksum {call.settings['sha256']}"
+            continue
         made = records.read(output)
         if made is None:
-            if call.settings.get("sha256") != records.content(output)["sha256"]:  # a download is known by its checksum
-                yield "without a record of how it was made (by an older version, or copied from elsewhere)"
+            yield NO_RECORD
             continue
         if not records.same(output, made["content"]):
-            yield "changed by something else after it was made"
+            yield BY_HAND
         yield from _settings(call, made["settings"])
         yield from _code(made["code"], code(call.command, *made["plugins"]))
         yield from _inputs(call, made["inputs"], above, makers)
@@ -141,6 +150,8 @@ def _inputs(call: Call, before: dict[str, Any], above: list[str], makers: dict[s
             yield f"{path} is new"
         elif not records.same(path, before[path]):
             yield f"{path} has another content"
+    if list(before) != call.inputs and {*before} == {*call.inputs}:
+        yield "the order of what it is made from is another"
 
 
 def _settings(call: Call, before: dict[str, Any]) -> Iterator[str]:
@@ -153,7 +164,7 @@ def _settings(call: Call, before: dict[str, Any]) -> Iterator[str]:
     }
     was, now = _flat(before), _flat(call.settings)
     for path in sorted({*was, *now}):
-        if was.get(path) != now.get(path):
+        if was.get(path) != now.get(path) and not path.startswith(FOLLOWING.get(call.command, ())):
             key = _key(call.command, path, names)
             before_, after = ("nothing" if path not in values else repr(values[path]) for values in (was, now))
             yield f"{key} was {before_}, is {after}"
@@ -195,7 +206,7 @@ def _planned(target: str | None, config: Path, snakefile: Path, parse: Parse) ->
     if done.returncode:
         if "MissingRuleException" in said:
             raise _not_made(target, config)
-        raise UserError(f"Snakemake can't plan with {config}:\n{done.stderr.strip()}")
+        raise UserError(f"Snakemake can't plan with {config}:\n{said.strip()}")
     lines = re.findall(r"^(?:Shell command: |\s+)sa-sr (.+)$", said, re.MULTILINE)
     calls = [call for line in dict.fromkeys(lines) if (call := parse(shlex.split(line)))]
     return sorted(calls, key=lambda call: call.outputs)

@@ -16,7 +16,7 @@ from sa_sr.config.data import Clips, ClipSource, Dataset, Expect, Images, Source
 from sa_sr.config.models import Esrgan, Loss, LossTerms, Models, Optimise, VsrResFeatGan
 from sa_sr.config.reading import check_size
 from sa_sr.config.results import Comparison, EdgeMaps, Evaluation, Figures, LpipsChoice, Table
-from sa_sr.config.runs import CalibrateSpec, PretrainSpec, Run, TrainSpec, resolve
+from sa_sr.config.runs import CalibrateSpec, PretrainSpec, Run, TrainSpec
 from sa_sr.config.section import Box, Count, Name, Section
 from sa_sr.data.assets import Asset, known
 from sa_sr.edges import check_parameters
@@ -49,7 +49,6 @@ __all__ = [
     "TrainSpec",
     "VsrResFeatGan",
     "load",
-    "resolve",
 ]
 
 

@@ -22,7 +22,7 @@ from sa_sr.data.archives import member
 from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Source, Url, find
 from sa_sr.data.packages import client, links, patiently
 from sa_sr.errors import Refused, UserError
-from sa_sr.storage import atomic_path
+from sa_sr.files import atomic_path
 
 
 def path(name: str) -> Path:

@@ -20,6 +20,16 @@ DEEP = (";16B", ";16L", ";16N")
 """How its names of 16-bit layouts end, which it would cut to 8 bits without a word where there are three channels."""
 ORIENTATION, SIDEWAYS = 0x0112, {5, 6, 7, 8}
 """The EXIF tag that says how a picture was taken, and its values that exchange width and height."""
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What makes a picture upright, by that tag. Pillow's own function writes the EXIF anew, and fails where it is odd."""
 
 File = Path | Member
 """An image or a video on disk, or an image in an archive."""
@@ -38,10 +48,11 @@ def read_image(file: File) -> np.ndarray:
     of 179 megapixels, and where nothing says which 8-bit picture is meant: 16 bits a channel, transparent pixels,
     several pictures in one file.
     """
-    from PIL import ImageOps
+    from PIL.Image import Transpose
 
     with _image(file) as image:
-        upright = ImageOps.exif_transpose(image)
+        turn = TURNS.get(_orientation(image))
+        upright = image.transpose(Transpose[turn]) if turn else image
         if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
             raise UserError(f"{file}: has transparent pixels, which have no colour; put it on a background first")
         return np.asarray(upright.convert("RGB"))
@@ -50,10 +61,14 @@ def read_image(file: File) -> np.ndarray:
 def image_size(file: File) -> tuple[int, int]:
     """Width and height as `read_image` has them. Only the header is read; raises UserError as far as that tells."""
     with _image(file, whole=False) as image:
-        # Pillow turns a TIFF itself, and decodes a PNG to look for EXIF behind its pixels, where hardly any has it
-        told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
-        turned = told and image.getexif().get(ORIENTATION) in SIDEWAYS
-        return (image.height, image.width) if turned else (image.width, image.height)
+        return (image.height, image.width) if _orientation(image) in SIDEWAYS else (image.width, image.height)
+
+
+def _orientation(image: Any) -> int:
+    """How a picture was taken; 1 is upright, as where nothing is told."""
+    # Pillow turns a TIFF itself, and decodes a PNG to look for EXIF behind its pixels, where hardly any has it
+    told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+    return image.getexif().get(ORIENTATION, 1) if told else 1
 
 
 @contextmanager

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sa_sr.damage import noticing_damage
 from sa_sr.errors import UserError
 from sa_sr.layout import h5_items
-from sa_sr.storage import noticing_damage, open_h5
+from sa_sr.storage import open_h5
 
 SCALE = 4
 DRAWS = 10_000

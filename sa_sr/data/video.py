@@ -142,9 +142,13 @@ def _decoded(path: Path) -> Iterator[Picture]:
 
 def _gapless(frames: Iterator[Any], container: Any, stream: Any, path: Path) -> Iterator[Any]:
     """The frames of a video as long as none before them is missing, which would shift all later scenes."""
-    end, number = stream.start_time, 0
+    end, number = (
+        None if container.format.name == "avi" else stream.start_time,
+        0,
+    )  # AVI's begins with a decoder's delay
     for number, frame in enumerate(frames, 1):
-        late = end is not None and frame.pts is not None and frame.duration and frame.pts - end > SLACK * frame.duration
+        timed = end is not None and frame.pts is not None and frame.duration and _is_timed(container, stream)
+        late = timed and frame.pts > end + SLACK * frame.duration
         if late or frame.is_corrupt:
             raise UserError(
                 f"{path}: damaged, or of a varying frame rate: frames are missing before or in frame {number - 1}; "
@@ -157,6 +161,16 @@ def _gapless(frames: Iterator[Any], container: Any, stream: Any, path: Path) -> 
         start = stream.start_time or 0
         if told - float((end - start) * stream.time_base) > SLACK / stream.average_rate:
             raise UserError(f"{path}: breaks off after {number} frames, before the end that it tells; replace the file")
+
+
+def _is_timed(container: Any, stream: Any) -> bool:
+    """Whether a gap in the time stamps of a video means that a frame was lost.
+
+    MP4 and MOV list all frames with the time of each, so a gap is meant. AVI has no time stamps, and those that libav
+    makes up are out of order where frames are stored out of order.
+    """
+    reordered = container.format.name == "avi" and stream.codec_context.has_b_frames
+    return not container.format.name.startswith("mov") and not reordered
 
 
 def _seconds_told(container: Any, stream: Any) -> float | None:

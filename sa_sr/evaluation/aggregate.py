@@ -9,7 +9,7 @@ import pandas as pd
 
 from sa_sr.errors import UserError
 from sa_sr.evaluation import COLUMNS, METHOD, QUANTITY
-from sa_sr.storage import atomic_path
+from sa_sr.files import atomic_path
 
 EDGE = 2
 """Frames at each end of a clip where the five-frame window is incomplete: the subset `interior` is without them."""

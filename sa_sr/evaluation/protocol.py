@@ -12,9 +12,9 @@ import numpy as np
 from sa_sr.errors import UserError
 from sa_sr.evaluation import COLUMNS
 from sa_sr.evaluation.metrics import SPACES, Lpips, scores
+from sa_sr.files import atomic_path
 from sa_sr.layout import h5_items
 from sa_sr.progress import progress
-from sa_sr.storage import atomic_path
 
 
 @dataclass(frozen=True)

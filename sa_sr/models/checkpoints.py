@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from sa_sr.errors import UserError
+from sa_sr.files import atomic_path
 from sa_sr.models.ncnn import is_ncnn, load_realsr
-from sa_sr.storage import atomic_path
 
 State = dict[str, Tensor]
 

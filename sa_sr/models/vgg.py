@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sa_sr.errors import UserError
 from sa_sr.models.checkpoints import State, head, load_state
-from sa_sr.storage import h5_reader
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 DEPTHS = (2, 2, 4, 4, 4)  # convolutions between two poolings
@@ -138,11 +138,14 @@ def _checked(path: str | Path, state: State) -> State:
 
 def _keras_vgg19(path: str | Path) -> State:
     state = {}
-    with h5_reader(path) as file:
-        for conv, index in CONVS.items():
-            name = block_name(conv)
-            state[f"{index}.weight"] = oihw(np.array(file[f"{name}/{name}_W_1:0"]))
-            state[f"{index}.bias"] = torch.from_numpy(np.array(file[f"{name}/{name}_b_1:0"]))
+    try:
+        with h5py.File(path) as file:
+            for conv, index in CONVS.items():
+                name = block_name(conv)
+                state[f"{index}.weight"] = oihw(np.array(file[f"{name}/{name}_W_1:0"]))
+                state[f"{index}.bias"] = torch.from_numpy(np.array(file[f"{name}/{name}_b_1:0"]))
+    except OSError as e:
+        raise UserError(f"{path}: damaged ({e}); delete it and run again to fetch it anew") from e
     return state
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from sa_sr.errors import UserError
+from sa_sr.files import atomic_path, write_text
 from sa_sr.render.labels import label
 from sa_sr.render.page import page
-from sa_sr.storage import atomic_path, write_text
 from sa_sr.training.health import WINDOW, Finding, Rows, findings
 
 TITLE = "Health of the trainings"

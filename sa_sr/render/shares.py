@@ -12,9 +12,9 @@ import pandas as pd
 
 from sa_sr.config import Run
 from sa_sr.errors import UserError
+from sa_sr.files import atomic_path, write_text
 from sa_sr.render.labels import label
 from sa_sr.render.page import page
-from sa_sr.storage import atomic_path, write_text
 
 PAPER = 15
 """Per cent of the generator loss, in the paper (IV-C)."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sa_sr.storage import atomic_path
+from sa_sr.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

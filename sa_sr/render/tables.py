@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict
 
 from sa_sr.config.results import LpipsChoice
 from sa_sr.errors import UserError
+from sa_sr.files import atomic_path, write_text
 from sa_sr.render.labels import BASELINE, BICUBIC, LPIPS_NETS, METRICS, SPACES, SSIM_WINDOWS, Metric, label
 from sa_sr.render.page import page
 from sa_sr.render.published import PUBLISHED, SOURCE, PublishedTable
-from sa_sr.storage import atomic_path, write_text
 
 
 class TableSpec(BaseModel):

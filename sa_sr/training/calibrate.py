@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 from sa_sr.config import CalibrateSpec
 from sa_sr.data.patches import Part, Patches
 from sa_sr.errors import UserError
+from sa_sr.files import write_text
 from sa_sr.plugins import find
 from sa_sr.progress import progress
-from sa_sr.storage import write_text
 from sa_sr.training.step import finite
 from sa_sr.training.trainer import edge_maps, gan_stage, launch, to_device
 

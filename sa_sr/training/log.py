@@ -4,7 +4,7 @@ import csv
 import io
 from pathlib import Path
 
-from sa_sr.storage import write_text
+from sa_sr.files import write_text
 
 ROWS = 2000
 """At most so many rows: a row is the mean over steps / ROWS steps, so half a million steps stay readable."""

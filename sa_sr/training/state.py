@@ -19,7 +19,7 @@ from typing import Any, Self
 import torch
 
 from sa_sr.errors import UserError
-from sa_sr.storage import atomic_path
+from sa_sr.files import atomic_path
 
 log = logging.getLogger("sa_sr")
 SAVE_SECONDS = 300.0

@@ -15,10 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sa_sr.damage import find_damage, noticing_damage
 from sa_sr.errors import UserError
 from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.files import record_of
+from sa_sr.layout import h5_items
 from sa_sr.render.figures import figure_edge_maps
-from sa_sr.storage import describe, description, find_damage, h5_reader, h5_writer, noticing_damage, open_h5, put
+from sa_sr.storage import describe, description, h5_reader, h5_writer, open_h5, put
 from sa_sr.training import trainer
 from tests.conftest import without_root
 from tests.unit.test_training import ONE, SPEC, elsewhere, stop_after
@@ -55,6 +58,7 @@ def damaged(whole: Path, folder: Path, at: float, by: int = 1, name: str = "phot
     data = bytearray(whole.read_bytes())
     data[int(at * len(data))] ^= by
     (folder / name).write_bytes(data)
+    record_of(folder / name).touch()
     return folder / name
 
 
@@ -74,6 +78,7 @@ def test_whatever_is_read_is_the_original_or_an_error_that_names_the_file(whole,
     for at, by in flips:
         data[int(at * len(data))] ^= by
     file.write_bytes(data if rest is None else data[: int(rest * len(data))])
+    record_of(file).touch()
     written = file.read_bytes()
     try:
         read, said = content(file), ""
@@ -111,6 +116,32 @@ def test_other_troubles_set_nothing_aside(whole, tmp_path, trouble):
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("kind", ["times", "elsewhere", "named type", "circle", "damaged"])
+def test_what_no_stage_has_made_stays_where_it_is(whole, tmp_path, kind):
+    """It may be whole, and of a kind that only others read."""
+    file = tmp_path / "mine.h5"
+    if kind == "damaged":
+        damaged(whole, tmp_path, 0.5, name="mine.h5")
+        record_of(file).unlink()
+    else:
+        with h5py.File(file, "w") as f:
+            f["empty"] = h5py.Empty("f4")
+            if kind == "elsewhere":
+                f.create_dataset("far", (4,), "u1", external=[("nowhere.bin", 0, 4)])
+            if kind == "named type":
+                f["type"] = np.dtype("f8")
+            if kind == "times":
+                h5py.h5d.create(f.id, b"time", h5py.h5t.UNIX_D32LE, h5py.h5s.create(h5py.h5s.SCALAR))
+            if kind == "circle":
+                f.create_group("a")
+                f["a/again"] = f["a"]
+    before = file.read_bytes()
+    with pytest.raises(UserError, match=r"mine\.h5: "), h5_items(file, "hr") as f:
+        everything(f)
+    assert file.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.h5"}
+
+
 def test_of_several_files_the_damaged_one_is_set_aside(whole, tmp_path):
     for name in ("a.h5", "c.h5"):
         shutil.copy(whole, tmp_path / name)
@@ -120,7 +151,7 @@ def test_of_several_files_the_damaged_one_is_set_aside(whole, tmp_path):
     with pytest.raises(UserError, match=r"b\.h5: damaged"), noticing_damage(*files):
         list(map(everything, opened))
     assert not bad.exists()
-    assert {path.name for path in tmp_path.iterdir()} == {"a.h5", "c.h5", "damaged-b.h5"}
+    assert {path.name for path in tmp_path.glob("[!.]*")} == {"a.h5", "c.h5", "damaged-b.h5"}
     # who has it open still, in another process, says the same
     with pytest.raises(UserError, match=r"b\.h5: damaged"), noticing_damage(bad):
         everything(opened[1])
@@ -152,7 +183,19 @@ def test_where_nothing_can_be_renamed_the_message_says_delete(whole, tmp_path):
     folder.chmod(0o555)
     try:
         done = subprocess.run(
-            without_root([sys.executable, "-m", "sa_sr", "bicubic", str(file), "--out", str(tmp_path / "out.h5")]),
+            without_root(
+                [
+                    sys.executable,
+                    "-m",
+                    "sa_sr",
+                    "extract-edges",
+                    str(file),
+                    "--extractor",
+                    "canny",
+                    "--out",
+                    str(tmp_path / "out.h5"),
+                ]
+            ),
             capture_output=True,
             text=True,
         )

@@ -89,6 +89,20 @@ def test_a_photo_taken_sideways_is_turned_upright(tmp_path):
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.asarray(CAT))
 
 
+def test_an_odd_note_in_a_photo_is_no_reason_to_refuse_it(tmp_path):
+    """Of EXIF only the orientation is looked at; here the resolution is a text."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 6, 72.0
+    data = exif.tobytes()
+    for number, text in ((b"\x01\x1a\0\5", b"\x01\x1a\0\2"), (b"\x1a\1\5\0", b"\x1a\1\2\0")):
+        data = data.replace(number, text)
+    (tmp_path / "a.jpg").write_bytes(saved(CAT.transpose(Image.Transpose.ROTATE_90), ".jpg", exif=data))
+    with pytest.raises(TypeError):
+        ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg"))
+    assert read_image(tmp_path / "a.jpg").shape == np.asarray(CAT).shape
+    assert image_size(tmp_path / "a.jpg") == CAT.size
+
+
 def deep(channels: int, suffix: str) -> bytes:
     """A picture of 16 bits a channel."""
     pixels = np.asarray(CAT).astype(np.uint16)[..., :1].repeat(channels, 2) * 257
@@ -251,6 +265,15 @@ def frames_of(path: Path) -> int:
     clips = [[f.shape[2] for f in clip] for _, clip in read_clips(pictures(path), None, 1, None, str(path))]
     assert set(clips[0]) == {3}
     return len(clips[0])
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_an_ordinary_video_is_taken(tmp_path, suffix, codec, b_frames):
+    """With frames that are stored in another order than shown, too, which AVI has no words for."""
+    file = video(tmp_path / f"v{suffix}", {"chelsea.png": 20, "coffee.png": 10}, codec, "yuv420p", b_frames)
+    assert frames_of(file) == 30
 
 
 @pytest.mark.parametrize("name", [name for name, *_ in CODECS])

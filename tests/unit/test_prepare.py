@@ -107,10 +107,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
-def video(path: Path, scenes: dict[str, int], codec: str = "ffv1", pixels: str = "bgr0") -> Path:
+def video(path: Path, scenes: dict[str, int], codec: str = "ffv1", pixels: str = "bgr0", b_frames: int = 0) -> Path:
     """A video file of pans over photos, lossless by default: name of the photo -> number of frames."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
+        stream.codec_context.max_b_frames = b_frames
         stream.width, stream.height, stream.pix_fmt = 160, 128, pixels
         for name, count in scenes.items():
             for t in range(count):

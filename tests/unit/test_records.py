@@ -9,9 +9,10 @@ import skimage
 from PIL import Image
 from typer.testing import CliRunner
 
-from sa_sr import records
+from sa_sr import provenance, records
 from sa_sr.cli import app
 from sa_sr.provenance import code, digest
+from sa_sr.records import Call, recording
 from sa_sr.stage import STAGES, call_of
 
 SPEC = {"kind": "images", "sources": [{"folder": "photos", "crop": [100, 100, 64, 48]}]}
@@ -60,6 +61,20 @@ def test_only_another_content_counts(place):
     content = Path("photos/coffee.png").read_bytes()
     Path("photos/coffee.png").write_bytes(content[:-1] + b"\0")
     assert not records.same("photos/coffee.png", recorded)
+
+
+def test_a_record_is_of_the_code_and_the_inputs_that_were_there_at_the_beginning(place, monkeypatch):
+    """Both may be edited while a training runs."""
+    before, photo = code("prepare"), digest("photos/coffee.png")
+    made = Call("prepare", {}, ["photos/coffee.png"], ["out"])
+    with recording(made):
+        Path("photos/coffee.png").write_bytes(b"another")
+        monkeypatch.setattr(provenance, "ROOT", place)  # where there is no module at all
+        Path("out").touch()
+    monkeypatch.undo()
+    record = json.loads((place / ".out.made.json").read_text())
+    assert record["inputs"]["photos/coffee.png"]["sha256"] == photo
+    assert record["code"] == before
 
 
 @pytest.mark.parametrize("text", ["", "{", "no record"])

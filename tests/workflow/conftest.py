@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -33,8 +34,9 @@ class Workspace:
         """Snakemake in a process group of its own; what it says is added to the file `said`."""
         with open(self.folder / "said", "ab") as said:
             return subprocess.Popen(
-                self.command(*arguments), **self.process, stdout=said, stderr=said, start_new_session=True
-            )
+                self.command(*arguments), **self.process, stdout=said, stderr=said, start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+            )  # fmt: skip
 
     def unlock(self) -> subprocess.CompletedProcess[str]:
         return self.run("sa-sr", "unlock")

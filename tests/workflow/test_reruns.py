@@ -252,6 +252,13 @@ def test_the_order_of_keys_does_not_count(finished):
     assert Workspace(finished.folder, backwards(finished.config)).planned() == {}
 
 
+def test_the_order_of_extractors_is_that_of_tables_and_figures(finished):
+    extractors = dict(reversed(finished.config["extractors"].items()))
+    after = Workspace(finished.folder, finished.config | {"extractors": extractors})
+    assert after.planned() == {"edge_maps": 1, "shares": 1, "health": 1, "curves": 2, **TAIL}
+    assert "the order of what it is made from is another\n" in after.why()
+
+
 def test_times_do_not_count(finished):
     for path in [*finished.folder.rglob("*"), finished.folder]:
         if path.is_file() and ".snakemake" not in path.parts:
@@ -311,6 +318,7 @@ FOLLOWS = {
         *("super_resolve", "evaluate", "edge_maps", "comparison"),
     ],
     "extract_edges": ["pretrain", "calibrate", "train", "edge_maps"],
+    "resolve_pretrain": ["pretrain"],
     "pretrain": ["calibrate", "train", "health"],
     "calibrate": ["resolve", "shares"],
     "resolve": ["train", "shares"],
@@ -333,6 +341,7 @@ def closure(rules: list[str]) -> set[str]:
     return found | ({"all"} if found else set())
 
 
+RESOLVE = ["resolve_pretrain", "resolve"]
 TRAININGS = ["pretrain", "calibrate", "train"]
 FIGURES = ["edge_maps", "comparison", "curves"]
 
@@ -343,7 +352,8 @@ FIGURES = ["edge_maps", "comparison", "curves"]
         ("torch", [*TRAININGS, "super_resolve", "evaluate"]),
         slow("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *FIGURES]),
         slow("matplotlib", FIGURES),
-        slow("numpy", []),
+        slow("numpy", ["prepare"]),
+        slow("h5py", []),
     ],
 )
 def test_another_version_of_a_library_counts_where_it_computes(finished, clone, library, rules):
@@ -379,8 +389,6 @@ def test_an_extractor_more_makes_only_what_is_its_own(finished, clone):
 
 MODULES = {
     "storage": ["prepare"],
-    "plugins": ["extract_edges", *TRAININGS, "super_resolve"],
-    "layout": ["extract_edges", "bicubic", *TRAININGS, "super_resolve", "evaluate", *FIGURES],
     "losses": [*TRAININGS, "super_resolve"],
     "inference": ["super_resolve"],
     "torchvision_compat": ["evaluate"],
@@ -424,10 +432,11 @@ MODULES = {
     "render/shares": ["shares"],
     "render/style": FIGURES,
     "render/tables": ["table"],
-    "training/__init__": TRAININGS,
+    "training/__init__": [*RESOLVE, *TRAININGS],
     "training/calibrate": ["calibrate"],
     "training/health": ["health"],
     "training/log": TRAININGS,
+    "training/resolve": RESOLVE,
     "training/state": TRAININGS,
     "training/step": TRAININGS,
     "training/trainer": TRAININGS,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sa_sr.storage import find_damage
+from sa_sr.damage import find_damage
 from tests.conftest import without_root
 from tests.hdf5 import items
 from tests.workflow.conftest import ROOT, Workspace

@@ -30,6 +30,10 @@ ASSETS = "results/assets"
 RUNS = {run.name: run for run in CFG.runs}
 
 
+# Snakemake compares inputs as sets; where their order makes a difference it is a param besides.
+BY_EXTRACTOR, BY_RUN = json.dumps(list(CFG.extractors)), json.dumps(list(RUNS))
+
+
 wildcard_constraints:
     dataset="|".join(CFG.datasets),
     extractor="|".join(CFG.extractors),
@@ -112,7 +116,7 @@ def calibration(run):
 
 def option(name, value):
     """An option of the command line, nothing where it has no value."""
-    return f"--{name} {value}" if value else ""
+    return f"--{name} {value}" if value is not None and str(value) else ""
 
 
 def own_asset(name):

@@ -7,9 +7,10 @@ rule download:
     log:
         f"{OUT}/logs/download/{{asset}}.log",
     params:
-        # what the file is; a further mirror or another word about it is no reason to fetch 34 GB again
+        # what the file is; a further mirror or another word about it is no reason to fetch 34 GB again, so that the
+        # rest is a function of the output, which Snakemake does not compare
         sha256=lambda wc: CFG.asset(wc.asset).sha256,
-        spec=lambda wc: own_asset(wc.asset),
+        spec=lambda wc, output: own_asset(wc.asset),
     shell:
         "sa-sr download {wildcards.asset} {params.spec} --sha256 {params.sha256} --out {output} --log {log}"
 

@@ -64,6 +64,7 @@ rule aggregate:
     log:
         f"{OUT}/logs/aggregate.log",
     params:
+        order=BY_RUN,
         code=code("aggregate"),
     shell:
         "sa-sr aggregate {input} --frames {output.frames} --clips {output.clips} --means {output.means} --log {log}"

@@ -43,6 +43,7 @@ rule shares:
     log:
         f"{OUT}/logs/table/shares.log",
     params:
+        order=BY_RUN,
         code=code("shares"),
     shell:
         "sa-sr shares {input} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
@@ -64,6 +65,7 @@ rule health:
     log:
         f"{OUT}/logs/table/health.log",
     params:
+        order=BY_RUN,
         code=code("health"),
     shell:
         "sa-sr health {input} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
@@ -85,10 +87,11 @@ rule edge_maps:
         f"{OUT}/logs/figure/{{edge_maps}}.log",
     params:
         item=lambda wc: CFG.figures.edge_maps[wc.edge_maps].item,
-        frame=lambda wc: CFG.figures.edge_maps[wc.edge_maps].frame,
+        frame=lambda wc: option("frame", CFG.figures.edge_maps[wc.edge_maps].frame),
+        order=BY_EXTRACTOR,
         code=code("edge_maps"),
     shell:
-        "sa-sr figure edge-maps {input.data} {input.edges} --item {params.item:q} --frame {params.frame}"
+        "sa-sr figure edge-maps {input.data} {input.edges} --item {params.item:q} {params.frame}"
         " --out {output.png} --log {log}"
 
 
@@ -109,14 +112,15 @@ rule comparison:
         f"{OUT}/logs/figure/{{comparison}}.log",
     params:
         item=lambda wc: CFG.figures.comparisons[wc.comparison].item,
-        frame=lambda wc: CFG.figures.comparisons[wc.comparison].frame,
+        frame=lambda wc: option("frame", CFG.figures.comparisons[wc.comparison].frame),
         crop=lambda wc: option("crop", crop(CFG.figures.comparisons[wc.comparison])),
-        space=lambda wc: CFG.figures.comparisons[wc.comparison].space,
-        border=lambda wc: CFG.figures.comparisons[wc.comparison].border,
+        space=lambda wc: option("space", CFG.figures.comparisons[wc.comparison].space),
+        border=lambda wc: option("border", CFG.figures.comparisons[wc.comparison].border),
+        order=BY_EXTRACTOR,
         code=code("comparison"),
     shell:
-        "sa-sr figure comparison {input.data} {input.images} --item {params.item:q} --frame {params.frame}"
-        " {params.crop} --scores {input.scores} --space {params.space} --border {params.border} --out {output.png} --log {log}"
+        "sa-sr figure comparison {input.data} {input.images} --item {params.item:q} {params.frame}"
+        " {params.crop} --scores {input.scores} {params.space} {params.border} --out {output.png} --log {log}"
 
 
 rule curves:
@@ -133,6 +137,7 @@ rule curves:
     log:
         f"{OUT}/logs/figure/curves_{{model}}.log",
     params:
+        order=BY_EXTRACTOR,
         code=code("curves"),
     shell:
         "sa-sr figure curves {input} --out {output.png} --log {log}"

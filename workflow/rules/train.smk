@@ -9,6 +9,7 @@ rule resolve_pretrain:
         f"{OUT}/logs/resolve/{{model}}-s{{seed}}.log",
     params:
         spec=lambda wc: CFG.pretrain_spec(wc.model, int(wc.seed)).canonical(),
+        code=code("resolve"),
     shell:
         "sa-sr resolve --spec {params.spec:q} --out {output} --log {log}"
 
@@ -23,6 +24,7 @@ rule resolve:
     params:
         spec=lambda wc: CFG.train_spec(RUNS[wc.run]).canonical(),
         calibration=lambda wc, input: option("calibration", input),
+        code=code("resolve"),
     shell:
         "sa-sr resolve --spec {params.spec:q} {params.calibration} --out {output} --log {log}"
 
