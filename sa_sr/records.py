@@ -65,12 +65,20 @@ class Call:
             if isinstance(role, Writes):
                 outputs += [str(file) for path in files for file in (path, *map(path.with_suffix, role.also))]
             elif isinstance(role, Settings):
-                settings[name] = json.loads(str(value)) if value else None
+                settings[name] = _parsed(str(value)) if value else None
             elif not isinstance(role, Unrecorded):
                 inputs += map(str, files)
                 if not files and value is not None and value != []:
                     settings[name] = value
         return cls(function.__name__, settings, inputs, outputs)
+
+
+def _parsed(text: str) -> Any:
+    """JSON as values; what is none stays as it is, for the command itself to refuse."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 @contextmanager

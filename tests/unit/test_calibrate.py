@@ -6,10 +6,11 @@ from dataclasses import replace
 import h5py
 import pytest
 
-from sa_sr.config import CalibrateSpec, TrainSpec, resolve
+from sa_sr.config import CalibrateSpec, TrainSpec
 from sa_sr.errors import UserError
 from sa_sr.training import trainer
 from sa_sr.training.calibrate import calibrate
+from sa_sr.training.resolve import resolve
 from tests.unit.test_training import ONE, SPEC, rows
 
 

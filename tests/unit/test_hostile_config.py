@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from sa_sr.cli import app
-from sa_sr.config import Run, load, resolve
+from sa_sr.config import Run, load
 from sa_sr.config.reading import read
 from sa_sr.errors import UserError
+from sa_sr.training.resolve import resolve
 from tests.unit.test_config import DEMO, ROOT, changed
 
 TEXT = (ROOT / "config/demo.yaml").read_text()
