@@ -34,7 +34,7 @@ def noticing_damage(*paths: str | Path) -> Iterator[None]:
                 aside = path.with_name(f"{ASIDE}{path.name}")
                 # another process that reads it may have been the first to notice
                 if damage := find_damage(path if path.exists() else aside):
-                    raise UserError(_set_aside(path, aside, damage)) from e
+                    raise UserError(set_aside(path, damage)) from e
         raise
 
 
@@ -65,11 +65,12 @@ def _read_all(file: h5py.File) -> None:
     file.visititems(read)
 
 
-def _set_aside(path: Path, aside: Path, damage: str) -> str:
+def set_aside(path: Path, damage: str) -> str:
     """Rename a damaged file that a stage has made, and say what was done and what is to do.
 
     Such a file has a record. What anybody else has made may be whole, and of a kind that is not read here.
     """
+    aside = path.with_name(f"{ASIDE}{path.name}")
     if not record_of(path).is_file():
         return f"{path}: can't be read ({damage}); replace it, or delete it to have it made anew"
     try:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
 from sa_sr import __version__, plugins
+from sa_sr.errors import UserError
 from sa_sr.files import record_of, write_text
 from sa_sr.provenance import code, digest
 
@@ -85,10 +86,16 @@ def _parsed(text: str) -> Any:
 def recording(call: Call) -> Iterator[None]:
     """Record what makes the outputs of a call in this block, one record beside each.
 
-    Inputs and code are those of the beginning, which the call works with, whatever happens to them meanwhile.
+    Inputs and code are those of the beginning, which the call works with, whatever happens to them meanwhile. An
+    input that is not what a stage has made under its name is set aside, and a UserError says so.
     """
     plugins.FOUND.clear()
     inputs = {path: content(path) for path in call.inputs if Path(path).is_file()}
+    for path, found in inputs.items():
+        if (made := read(path)) and made["content"]["sha256"] != found["sha256"]:
+            from sa_sr.damage import set_aside  # imports h5py
+
+            raise UserError(set_aside(Path(path), f"it is not the file that {made['command']} made there"))
     code(call.command)  # remembers the modules as they are now
     yield
     found = sorted(plugins.FOUND)

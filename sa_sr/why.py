@@ -59,9 +59,11 @@ Parse = Callable[[list[str]], Call | None]
 """What a command line of `sa-sr` means; None if it is none of a stage."""
 
 
-NO_RECORD = "no record of how these were made (by an older version, or copied from elsewhere); nothing is known of them"
-BY_HAND = "changed by something else after they were made; delete them to have them made anew"
-"""Remarks: no reason to make a file anew."""
+class Remark(str):
+    """What is worth knowing of a file, and no reason to make it anew."""
+
+
+NO_RECORD = Remark("no record of how these were made (by an older version, or copied from elsewhere)")
 
 
 @dataclass
@@ -101,7 +103,7 @@ def why(target: str | None, config: Path | None, snakefile: Path, parse: Parse) 
             above = [path for path in call.inputs if path in makers and look(makers[path])]
             found = dict.fromkeys(_differences(call, above, makers))
             for what in found:
-                kind = remarks if what in (NO_RECORD, BY_HAND) else causes
+                kind = remarks if isinstance(what, Remark) else causes
                 kind.setdefault(what, Cause(what, [])).calls.append(call)
             stale[id(call)] = bool(above or any(what in causes for what in found))
         return stale[id(call)]
@@ -133,7 +135,7 @@ def _differences(call: Call, above: list[str], makers: dict[str, Call]) -> Itera
             yield NO_RECORD
             continue
         if not records.same(output, made["content"]):
-            yield BY_HAND
+            yield Remark(f"{output} is not as it was made; delete it to have it made anew")
         yield from _settings(call, made["settings"])
         yield from _code(made["code"], code(call.command, *made["plugins"]))
         yield from _inputs(call, made["inputs"], above, makers)
@@ -218,9 +220,11 @@ def _not_made(target: str | None, config: Path) -> UserError:
 
 def _config_of(target: str | None) -> Path:
     """The file in config/ whose `name` the target's folder has."""
-    name = re.match(r"(?:\./)?results/([^/]+)/", target or "")
+    if target is None:
+        return Path("config/paper.yaml")  # as Snakemake without one
+    name = re.match(r"results/([^/]+)/.", target)
     if not name:
-        raise UserError("give --configfile: the target does not tell which configuration it is of")
+        raise UserError(f"{target}: no file in results/<configuration>/; name one from the project's folder")
     for path in sorted(Path("config").glob("*.yaml")):
         with suppress(UserError):  # it is of another configuration, if of any
             if read(path).get("name") == name[1]:

@@ -51,10 +51,12 @@ class StateFolder:
             self._lock.seek(0)
             holder = self._lock.read().strip()
             self._lock.close()
-            raise UserError(f"{folder} is in use by {holder}; wait for that job or cancel it") from None
+            raise UserError(
+                f"{folder} is in use by {holder}; wait until it is done and start again, or end it"
+            ) from None
         self._lock.truncate(0)
-        job = os.environ.get("SLURM_JOB_ID", "none")
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}, Slurm job {job}\n")
+        job = f", Slurm job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
+        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}{job}\n")
         self._lock.flush()
         self._handlers = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
         return self

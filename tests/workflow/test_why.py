@@ -1,10 +1,12 @@
 """`sa-sr why` speaks of files that it can't explain by an edit, too; edits are in test_reruns.py."""
 
 import json
+import shutil
 
 import pytest
 
 from sa_sr.records import record_of
+from tests.workflow.conftest import Workspace
 from tests.workflow.test_reruns import changed
 
 TABLE = "results/tiny/tables/table1.md"
@@ -20,7 +22,21 @@ def test_a_file_that_was_edited_by_hand_is_named(finished):
         said = finished.why(TABLE)
     assert said.startswith(f"{TABLE} (made 20")
     assert f"{MEANS} has another content\n  table: results/tiny/tables/table1.csv" in said
-    assert "changed by something else after they were made; delete them to have them made anew\n  aggregate:" in said
+    assert f"{MEANS} is not as it was made; delete it to have it made anew\n  aggregate:" in said
+
+
+def test_a_stage_sets_an_input_aside_that_is_not_what_was_made_there(finished, tmp_path):
+    """Snakemake by itself would make the tables from whatever lies there."""
+    again = Workspace(shutil.copytree(finished.folder, tmp_path / "again"), finished.config)
+    means, table = again.folder / MEANS, (again.folder / TABLE).read_bytes()
+    whole = means.read_bytes()
+    means.write_bytes(whole.replace(b"0", b"9"))
+    done = again.snakemake(TABLE)
+    assert done.returncode != 0
+    assert f"{MEANS}: damaged (it is not the file that aggregate made there), set aside as damaged-means" in done.stderr
+    assert again.snakemake(TABLE).returncode == 0
+    assert means.read_bytes() == whole
+    assert (again.folder / TABLE).read_bytes() == table
 
 
 def test_a_file_that_is_not_there_and_one_without_a_record_are_named(finished):
