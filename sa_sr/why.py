@@ -115,8 +115,10 @@ def why(target: str | None, config: Path | None, snakefile: Path, parse: Parse) 
     yield f"{what}: to be made anew." if causes else f"{what}: up to date. Nothing that it is made from has changed."
     yield from (f"\n{cause}" for cause in (*causes.values(), *remarks.values()))
     own = {id(call) for cause in causes.values() for call in cause.calls}
-    if follow := sum(stale.values()) - len(own):
-        yield f"\n{follow} more {'stage follows' if follow == 1 else 'stages follow'} from these."
+    if follow := [call for call in calls if stale.get(id(call)) and id(call) not in own]:
+        trainings = sum(call.command in ("pretrain", "train") for call in follow)
+        costly = f", {trainings} of them {'a training' if trainings == 1 else 'trainings'}" if trainings else ""
+        yield f"\n{len(follow)} more {'stage follows' if len(follow) == 1 else 'stages follow'} from these{costly}."
 
 
 def _differences(call: Call, above: list[str], makers: dict[str, Call]) -> Iterator[str]:

@@ -232,13 +232,16 @@ def test_why_needs_no_memory_of_snakemake(finished, tmp_path):
     finally:
         shutil.rmtree(memory, ignore_errors=True)
         (tmp_path / "memory").rename(memory)
-    assert said.splitlines()[2:] == [
-        "models.esrgan.loss.gan was 0.005, is 0.01",
-        "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
-        "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
-        "",
-        "17 more stages follow from these.",  # 3 trainings, 6 sets of pictures, 6 measurements, their means, the table
-    ]
+    assert (
+        said.splitlines()[2:]
+        == [
+            "models.esrgan.loss.gan was 0.005, is 0.01",
+            "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
+            "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
+            "",
+            "17 more stages follow from these, 3 of them trainings.",  # 3 trainings, 6 sets of pictures, 6 measurements, their means, the table
+        ]
+    )
 
 
 def backwards(config: object) -> object:
