@@ -239,7 +239,8 @@ def test_why_needs_no_memory_of_snakemake(finished, tmp_path):
             "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
             "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
             "",
-            "17 more stages follow from these, 3 of them trainings.",  # 3 trainings, 6 sets of pictures, 6 measurements, their means, the table
+            # beside them 6 sets of pictures, 6 measurements, their means and the table
+        "17 more stages follow from these, 3 of them trainings.",
         ]
     )
 
