@@ -232,17 +232,14 @@ def test_why_needs_no_memory_of_snakemake(finished, tmp_path):
     finally:
         shutil.rmtree(memory, ignore_errors=True)
         (tmp_path / "memory").rename(memory)
-    assert (
-        said.splitlines()[2:]
-        == [
-            "models.esrgan.loss.gan was 0.005, is 0.01",
-            "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
-            "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
-            "",
-            # beside them 6 sets of pictures, 6 measurements, their means and the table
+    assert said.splitlines()[2:] == [
+        "models.esrgan.loss.gan was 0.005, is 0.01",
+        "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
+        "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
+        "",
+        # beside them 6 sets of pictures, 6 measurements, their means and the table
         "17 more stages follow from these, 3 of them trainings.",
-        ]
-    )
+    ]
 
 
 def backwards(config: object) -> object:
