@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sa_sr.config import Clips, ClipSource, Comparison, Config, EdgeMaps, Evaluation, Expect, Figures, Images, Source
+from sa_sr.config.claims import Claim
 from sa_sr.config.models import (
     Esrgan,
     EsrganLoss,
@@ -88,6 +89,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "figures": Figures,
     "figures.edge_maps.<name>": EdgeMaps,
     "figures.comparisons.<name>": Comparison,
+    "claims.<name>, in claims.yaml": Claim,
 }
 
 OPEN_POINT = re.compile(

@@ -81,8 +81,8 @@ def _rendering(config: "Config") -> Iterator[str]:
     for name, table in config.tables.items():
         if table.published and PUBLISHED[table.published].model != table.model:
             yield f"tables.{name}.published: {table.published} of the paper is not about {table.model}"
-    if "shares" in config.tables:
-        yield "tables.shares: that name is taken by the table of beta2; give it another"
+    for name in config.tables.keys() & {"shares", "health", "claims", *(f"{name}_details" for name in config.tables)}:
+        yield f"tables.{name}: that name is taken by another table; give it another"
     figures = config.figures.edge_maps | config.figures.comparisons
     curves = {f"curves_{name}" for name in config.chosen_models}
     for name in (config.figures.edge_maps.keys() & config.figures.comparisons.keys()) | (curves & figures.keys()):

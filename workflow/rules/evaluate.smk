@@ -68,3 +68,16 @@ rule aggregate:
         code=code("aggregate"),
     shell:
         "sa-sr aggregate {input} --frames {output.frames} --clips {output.clips} --means {output.means} --log {log}"
+
+
+rule statistics:
+    input:
+        f"{OUT}/evaluation/frames.csv",
+    output:
+        f"{OUT}/evaluation/differences.csv",
+    log:
+        f"{OUT}/logs/statistics.log",
+    params:
+        code=code("statistics"),
+    shell:
+        "sa-sr statistics {input} --out {output} --log {log}"
