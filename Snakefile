@@ -57,4 +57,5 @@ rule all:
         expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons]),
         expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.chosen_models),
         expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means", "differences"]),
+        f"{OUT}/evaluation/frames.parquet",
         expand(f"{OUT}/train/{{run}}/model.safetensors", run=[run.name for run in CFG.runs]),

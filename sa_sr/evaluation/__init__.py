@@ -3,5 +3,7 @@
 METHOD = ["method", "model", "extractor", "seed", "dataset"]
 QUANTITY = ["metric", "region", "space", "border"]
 COLUMNS = [*METHOD, "item", "frame", "frames", *QUANTITY, "value"]
+WHOLE = "all"
+"""The region of what is measured on the whole frame."""
 FEWEST = 6
 """Independent pairs of values without which no difference is called better or worse."""

@@ -8,6 +8,7 @@ in the CSV of the table.
 from pathlib import Path
 from typing import NamedTuple
 
+from sa_sr.evaluation import WHOLE
 from sa_sr.render.differences import of_table, read_differences, remark_on, signed
 from sa_sr.render.grid import Cell, Grid, Group, write
 from sa_sr.render.labels import METRICS, REGIONS, SPACES, label
@@ -67,7 +68,7 @@ def _columns(spec: TableSpec) -> list[Columns]:
     def named(*places: Place, by_region: bool = False) -> dict[str, Place]:
         return {f"{p[1] if by_region else METRICS[p[0]].label} {METRICS[p[0]].arrow}": p for p in places}
 
-    parts = [region for region in REGIONS if region != "all"]
+    parts = [region for region in REGIONS if region != WHOLE]
     return [
         Columns(
             "PSNR",

@@ -22,6 +22,7 @@ from sa_sr.render.labels import BASELINE, BICUBIC, LPIPS_NETS, METRICS, PAPER, S
 from sa_sr.render.published import SOURCE
 from sa_sr.render.spec import Quantity, TableSpec
 
+
 @dataclass(frozen=True)
 class Entry:
     """One row of the CSV: a quantity of one method, and what the paper has for it.
@@ -211,8 +212,7 @@ def _groups(printed: dict[tuple[str, str], Entry], compared: Differences, spec: 
 
     def cells(draw: Callable[[Entry, int], Cell]) -> list[list[Cell]]:
         return [
-            [draw(printed[extractor, key], metric.decimals) for key, metric in PAPER.items()]
-            for extractor in spec.rows
+            [draw(printed[extractor, key], metric.decimals) for key, metric in PAPER.items()] for extractor in spec.rows
         ]
 
     def measured(entry: Entry, decimals: int) -> Cell:
