@@ -15,6 +15,7 @@ from sa_sr.render.labels import METRICS, REGIONS, SPACES, label
 from sa_sr.render.spec import TableSpec, belongs
 from sa_sr.render.tables import sample, summarise
 
+TIME = "Over time"
 Place = tuple[str, str]
 """Metric and region."""
 
@@ -58,7 +59,8 @@ def details(means: Path, differences: Path, md: Path, tex: Path, spec: TableSpec
             how.append(columns.how)
             shown += [d for (_, place), d in found.items() if place in places.values()]
     remark = f"In brackets: difference to {label(spec.model)}{remark_on(shown, brackets=False)}" if shown else ""
-    title = f"{label(spec.model)}: where in the image, and over time. Data: {spec.dataset_label}"
+    where = "where in the image" + (", and over time" if groups and groups[-1].heading == TIME else "")
+    title = f"{label(spec.model)}: {where}. Data: {spec.dataset_label}"
     above = f"{'; '.join(how)}. {sample([e for e in entries if e.printed], spec)}"
     number = f"{spec.number}, details" if spec.number else ""
     write(Grid(f"{spec.name}_details", number, title, above, spec.methods, groups, remark), md, tex, html)
@@ -86,7 +88,7 @@ def _columns(spec: TableSpec) -> list[Columns]:
             "edge F1: of edges that are found again; noise of flat areas and shift of colour: in gray levels",
         ),
         Columns(
-            "Over time",
+            TIME,
             named(warp="warp", tof="tOF", tlpips="tLPIPS"),
             "from each frame to the next, warping error (gray levels), tOF (pixels) and tLPIPS",
         ),
