@@ -90,7 +90,7 @@ def test_lpips_of_the_official_examples(asset: Asset, net, version):
 
 
 @pytest.mark.network
-@pytest.mark.parametrize(("net", "version"), EXAMPLES)
+@pytest.mark.parametrize(("net", "version"), [("alex", "0.1"), ("vgg", "0.0")])
 def test_distance_and_map_are_those_of_the_package_to_the_bit(asset: Asset, net, version):
     metric = Lpips(asset(NETS[net].asset), net, version=version)
     pairs = [(example("ex_p0"), example("ex_ref")), (bicubic(crop("coffee"))[:100, :132], crop("coffee")[:100, :132])]
