@@ -7,3 +7,5 @@ WHOLE = "all"
 """The region of what is measured on the whole frame."""
 FEWEST = 6
 """Independent pairs of values without which no difference is called better or worse."""
+PAIRS = ("warp", "tof", "tlpips")
+"""Metrics of a frame and the one before."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from sa_sr.errors import UserError
-from sa_sr.evaluation import COLUMNS, METHOD, QUANTITY
+from sa_sr.evaluation import COLUMNS, METHOD, PAIRS, QUANTITY
 from sa_sr.files import atomic_path
 
 EDGE = 2
@@ -20,9 +20,7 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path, parquet:
 
     frames, parquet: all rows, as CSV and as Parquet with typed columns; clips: one per method, data set, item, subset
     and quantity, `n` counting the frames; means: the same without the item, `n` counting the items, each of which
-    weighs the same, and `frames` all of their frames.
-    subset `all` is every frame, `interior` leaves out the first and last two of a clip (an image keeps its one). Order
-    is that of the input.
+    weighs the same, and `frames` all of their frames. The subsets are those of `subsets`. Order is that of the input.
     Raises UserError naming the file that is not such a CSV, and for rows that occur twice.
     """
     rows = joined(csvs)
@@ -46,9 +44,13 @@ def joined(csvs: list[Path]) -> pd.DataFrame:
 
 
 def subsets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of every frame, and those without the first and last two frames of a clip (an image keeps its one)."""
-    clip_ends = (rows.frame < EDGE) | (rows.frame >= rows.frames - EDGE)
-    return {"all": rows, "interior": rows[(rows.frames == 1) | ~clip_ends]}
+    """The rows of every frame, and those without the first and last two frames of a clip (an image keeps its one).
+
+    What compares a frame with the one before is interior where both are.
+    """
+    first = rows.frame - rows.metric.isin(PAIRS)
+    clip_ends = (first < EDGE) | (rows.frame >= rows.frames - EDGE)
+    return {"all": rows, "interior": rows.loc[(rows.frames == 1) | ~clip_ends]}
 
 
 def _read(path: Path) -> pd.DataFrame:
