@@ -42,11 +42,8 @@ def details(means: Path, differences: Path, md: Path, tex: Path, spec: TableSpec
     measured = {place for _, place in values}
 
     def cell(extractor: str, place: Place) -> Cell:
-        value, difference, decimals = (
-            values.get((extractor, place)),
-            found.get((extractor, place)),
-            METRICS[place[0]].decimals,
-        )
+        value, difference = values.get((extractor, place)), found.get((extractor, place))
+        decimals = METRICS[place[0]].decimals
         small = f"({signed(difference.difference, decimals)}{difference.mark})" if difference else ""
         return Cell("" if value is None else f"{value:.{decimals}f}", small=small)
 

@@ -95,7 +95,8 @@ def of_table(compared: dict[Compared, Difference], spec: TableSpec) -> Differenc
 
 def remark_on(differences: Collection[Difference], brackets: bool = True) -> str:
     """What marks mean and what they rest on; brackets: intervals are printed, too."""
-    evidence = " or ".join(dict.fromkeys(found.evidence() for found in differences))
+    most = max(differences, key=lambda found: (found.units, found.seeds))
+    evidence = ("up to " if any(found.units < most.units for found in differences) else "") + most.evidence()
     said = f"; in brackets its 95 % interval, from {evidence}." if brackets else f", from {evidence}."
     if all(found.low is None for found in differences):
         return f"; no interval, for there is but {evidence} and one seed."

@@ -171,7 +171,7 @@ def test_a_foreign_table_of_shares_is_named(tmp_path):
         ({"metric": None, "share": [0.2, 0.1]}, "share: give the least first"),
         ({"metric": None, "share": [0.1, 0.2], "region": "flat"}, "belong to a metric, not to a share"),
         ({"metric": None, "share": [10, 20]}, r"claims\.one\.share\.0: .*less than or equal to 1"),
-        ({"statment": "x"}, r"unknown key 'statment'; did you mean 'statement'\?"),
+        ({"statements": "x"}, r"unknown key 'statements'; did you mean 'statement'\?"),
         ({"statement": ""}, r"claims\.one\.statement"),
     ],
 )

@@ -85,6 +85,8 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
         ({"models__esrgan__loss__beta2__none": 5}, r"beta2\.none: is 5"),
         ({"models__esrgan__train__betas": [0.9, 1.0]}, r"models\.esrgan\.train\.betas\.1: .*less than 1"),
         ({"tables__shares": DEMO["tables"]["table1"]}, r"tables\.shares: that name is taken"),
+        ({"tables__claims": DEMO["tables"]["table1"]}, r"tables\.claims: that name is taken"),
+        ({"tables__table1_details": DEMO["tables"]["table1"]}, r"tables\.table1_details: that name is taken"),
         ({"datasets__city_test__sources__0__take": [1, 2]}, "take is .*, but there are 1 scenes"),
         ({"datasets__city_test__sources__0__scenes": []}, r"scenes.*at least 1 item"),
         ({"seeds": [-1]}, r"seeds\.0"),

@@ -458,6 +458,18 @@ def test_details_are_the_quantities_of_the_table_by_region_and_over_time(tmp_pat
     assert pipe_rows(interior)[1][1] == "6.00"
 
 
+def test_what_rests_on_less_than_others_is_said(tmp_path):
+    """A clip has one frame less over time, a region may be missing in an image."""
+    means = write_means(tmp_path / "means.csv", extra=EXTRA)
+    differences = write_differences(means, "frames,16,1")
+    lines = [line.replace("frames,16,", "frames,15,") if ",warp," in line else line for line in differences.open()]
+    differences.write_text("".join(lines))
+    details(means, differences, tmp_path / "details.md", tmp_path / "details.tex", SPEC)
+    assert "ESRGAN, from up to 16 frames of one clip, in blocks." in " ".join(
+        (tmp_path / "details.md").read_text().split()
+    )
+
+
 def test_what_was_not_measured_is_left_out_of_the_details(tmp_path):
     """An image set has nothing over time; a region may lack pixels."""
     photos = SPEC.model_copy(update={"kind": "images", "published": None, "dataset_label": "photos"})
