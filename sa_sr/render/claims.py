@@ -123,6 +123,7 @@ def claims(
         for name, claim in spec.items()
     ]
     rows = pd.DataFrame([row for one in judged for row in _rows(one)], columns=COLUMNS)
+    rows = rows.astype({"units": "Int64", "seeds": "Int64"})  # whole numbers, some of them missing
     with atomic_path(csv) as temporary:
         rows.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     verdicts = pd.DataFrame(

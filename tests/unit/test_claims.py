@@ -89,6 +89,9 @@ def test_a_claim_is_what_its_cells_are(tmp_path, verdicts, verdict, counts):
     assert list(rows[0]) == COLUMNS
     assert [(row["table"], row["extractor"]) for row in rows] == [(t, e) for t in TABLES for e in EXTRACTORS[1:]]
     assert {row["verdict"] for row in rows} == {verdict}
+    assert {(row["difference"], row["low"], row["units"], row["seeds"]) for row in rows} == {
+        ("0.500000", "0.250000", "4", "6")
+    }
     for text in (md, html):
         assert counts in text
         assert CLAIMS["psnr"].statement in text
@@ -120,7 +123,7 @@ def test_what_was_not_measured_is_undecided(tmp_path):
     assert {(row["verdict"], row["cell"], row["difference"]) for row in rows} == {("undecided", "undecided", "")}
     assert md.count("not measured") == 8
     region, md, _ = judge(tmp_path, "noise", *write(tmp_path, metric="noise"))  # of another region
-    assert {row["cell"] for row in region} == {"undecided"}
+    assert {(row["cell"], row["units"]) for row in region} == {("undecided", "")}
     rows, *_ = judge(tmp_path, "noise", *write(tmp_path, metric="noise", region="flat"))
     assert {row["region"] for row in rows} == {"flat"}
 
