@@ -187,7 +187,8 @@ EDITS = {
     "a table": (
         {"tables.table1.label": "photos"},
         {"table": 1, "details": 1, "claims": 1, "all": 1},
-        "tables.table1.label was 'street, standing in for Myanmar', is 'photos'\n  table: results/tiny/tables/table1",
+        "tables.table1.label was 'street, standing in for Myanmar', is 'photos'\n  claims: results/tiny/claims.csv\n"
+        "  table: results/tiny/tables/table1.csv\n  details: results/tiny/tables/table1_details.md\n",
     ),
     "the first figure": (
         {"figures.edge_maps.figure1.item": "chelsea"},
