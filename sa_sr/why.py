@@ -33,6 +33,8 @@ PLACES = {
     },
     "edge_maps": {"": "figures.edge_maps.{stem}"},
     "comparison": {"": "figures.comparisons.{stem}"},
+    "sweep": {"spec.extractors": "extractors", "spec.points": "sweeps.{stem}.values", "spec": "sweeps.{stem}"},
+    "plane": {"spec.extractors": "extractors", "spec.panels": "tables and sweeps"},
     "resolve": {
         "spec.seed": "seeds",
         "spec.precision": "precision",
