@@ -38,8 +38,11 @@ localrules:
     resolve,
     resolve_pretrain,
     aggregate,
+    statistics,
     all_data,
     table,
+    details,
+    claims,
     shares,
     health,
 
@@ -47,10 +50,13 @@ localrules:
 rule all:
     input:
         expand(f"{OUT}/tables/{{table}}.{{kind}}", table=CFG.tables, kind=["csv", "md", "tex"]),
+        expand(f"{OUT}/tables/{{table}}_details.{{kind}}", table=CFG.tables, kind=["md", "tex"]),
+        f"{OUT}/claims.csv",
         [f"{OUT}/tables/shares.{kind}" for kind in ("csv", "md") if CFG.calibrated],
         [f"{OUT}/tables/health.{kind}" for kind in ("csv", "md")],
         expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons, *CFG.sweeps]),
         [f"{OUT}/figures/plane.png" for panels in [CFG.plane_spec()["panels"]] if panels],
         expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.chosen_models),
-        expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means"]),
+        expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means", "differences"]),
+        f"{OUT}/evaluation/frames.parquet",
         expand(f"{OUT}/train/{{run}}/model.safetensors", run=[run.name for run in CFG.runs]),

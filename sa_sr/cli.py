@@ -263,7 +263,7 @@ def evaluate(
     out: Out,
     threads: Threads = 1,
 ) -> None:
-    """Measure PSNR, SSIM and LPIPS of every frame."""
+    """Measure every frame: PSNR, SSIM, LPIPS, their regions, edges, noise, colour, and how a clip's frames follow."""
     from sa_sr.config import Evaluation, Run
     from sa_sr.evaluation.protocol import Protocol, evaluate
 
@@ -275,21 +275,32 @@ def evaluate(
         ssim=settings.ssim,
         lpips=settings.lpips.net,
         lpips_version=settings.lpips.version,
+        regions=settings.regions,
+        edges=settings.edges,
     )
     evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, threads=threads, **run)
 
 
 @stage(app)
-def aggregate(csvs: list[Path], frames: File, clips: File, means: File) -> None:
+def aggregate(csvs: list[Path], frames: File, clips: File, means: File, parquet: File) -> None:
     """Join all measurements, and average them over the frames of each clip, then over the clips of each data set."""
     from sa_sr.evaluation.aggregate import aggregate
 
-    aggregate(csvs, frames, clips, means)
+    aggregate(csvs, frames, clips, means, parquet)
+
+
+@stage(app)
+def statistics(frames: Path, out: Out) -> None:
+    """Compare every variant with the baseline: differences, their 95 % intervals, and which are beyond noise."""
+    from sa_sr.evaluation.statistics import statistics
+
+    statistics(frames, out)
 
 
 @stage(app)
 def table(
     means: Path,
+    differences: Path,
     spec: Json,
     csv: File,
     md: File,
@@ -297,9 +308,48 @@ def table(
     html: Annotated[Path | None, typer.Option(), Writes()] = None,
 ) -> None:
     """Write one of the paper's tables as CSV, Markdown, LaTeX and, for the report, HTML."""
-    from sa_sr.render.tables import TableSpec, table
+    from sa_sr.render.spec import TableSpec
+    from sa_sr.render.tables import table
 
-    table(means, csv, md, tex, TableSpec.model_validate_json(spec), html)
+    table(means, differences, csv, md, tex, TableSpec.model_validate_json(spec), html)
+
+
+@stage(app)
+def details(
+    means: Path,
+    differences: Path,
+    spec: Json,
+    md: File,
+    tex: File,
+    html: Annotated[Path | None, typer.Option(), Writes()] = None,
+) -> None:
+    """Write the second table beside one of the paper's: where in the image the methods differ, and over time."""
+    from sa_sr.render.details import details
+    from sa_sr.render.spec import TableSpec
+
+    details(means, differences, md, tex, TableSpec.model_validate_json(spec), html)
+
+
+@stage(app)
+def claims(
+    differences: Path,
+    shares: Annotated[Path | None, typer.Argument(help="shares.csv, where there is one.")] = None,
+    *,
+    claims: Json,
+    tables: Json,
+    extractors: Json,
+    csv: File,
+    md: File,
+    html: File,
+) -> None:
+    """Judge the paper's claims by what was measured."""
+    from sa_sr.config import Table
+    from sa_sr.config.claims import Claim
+    from sa_sr.render.claims import claims as judge
+
+    wanted = TypeAdapter(dict[str, Claim]).validate_json(claims)
+    cells = TypeAdapter(dict[str, Table]).validate_json(tables), TypeAdapter(list[str]).validate_json(extractors)
+    judge(differences, shares, wanted, *cells, csv, md, html)
 
 
 def _label(method: str) -> str:
@@ -442,10 +492,10 @@ def why(
 @app.command()
 def summary(results: Path) -> None:
     """Print the tables of a finished experiment and where its report is."""
-    tables = sorted(results.glob("tables/table*.md"))
+    tables = [path for path in sorted(results.glob("tables/table*.md")) if not path.stem.endswith("_details")]
     if not tables:
         raise UserError(f"{results}: no tables here; run snakemake first")
-    for path in [*tables, *results.glob("tables/shares.md")]:
+    for path in [*tables, *results.glob("tables/shares.md"), *results.glob("tables/claims.md")]:
         print(path.read_text(encoding="utf-8"))
     for path in results.glob("tables/health.csv"):
         from sa_sr.render.health import unhealthy

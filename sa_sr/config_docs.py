@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sa_sr.config import Clips, ClipSource, Comparison, Config, EdgeMaps, Evaluation, Expect, Figures, Images, Source
+from sa_sr.config.claims import Claim
 from sa_sr.config.models import (
     Esrgan,
     EsrganLoss,
@@ -28,7 +29,7 @@ from sa_sr.config.models import (
     VsrResFeatGanLoss,
     VSRResNetSize,
 )
-from sa_sr.config.results import LpipsChoice, Table
+from sa_sr.config.results import Edges, LpipsChoice, Regions, Table
 from sa_sr.config.sweeps import Sweep
 from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Url
 from sa_sr.files import write_text
@@ -85,11 +86,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models.<model>.train and .pretrain": Optimise,
     "evaluation": Evaluation,
     "evaluation.lpips": LpipsChoice,
+    "evaluation.regions": Regions,
+    "evaluation.edges": Edges,
     "tables.<name>": Table,
     "figures": Figures,
     "figures.edge_maps.<name>": EdgeMaps,
     "figures.comparisons.<name>": Comparison,
     "sweeps.<name>": Sweep,
+    "claims.<name>, in claims.yaml": Claim,
 }
 
 OPEN_POINT = re.compile(

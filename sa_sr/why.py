@@ -31,6 +31,7 @@ PLACES = {
         "spec.lpips": "evaluation.lpips",
         "spec": "tables.{stem}",
     },
+    "claims": {"claims": "config/claims.yaml: claims", "tables": "tables", "extractors": "extractors"},
     "edge_maps": {"": "figures.edge_maps.{stem}"},
     "comparison": {"": "figures.comparisons.{stem}"},
     "sweep": {"spec.extractors": "extractors", "spec.points": "sweeps.{stem}.values", "spec": "sweeps.{stem}"},
@@ -47,8 +48,9 @@ PLACES = {
         "spec": "models.{model}",
     },
 }
-FOLLOWING = {"table": ("spec.strides", "spec.kind")}
+FOLLOWING = {"table": ("spec.strides", "spec.kind"), "details": ("spec.strides", "spec.kind")}
 """Settings that follow from others, which are named where they stand."""
+PLACES["details"] = {part: place.replace("{stem}", "{table}") for part, place in PLACES["table"].items()}
 PLACES["calibrate"] = {
     "spec.share": "models.{model}.loss.share",
     "spec.batches": "models.{model}.loss.calibration_batches",
@@ -165,6 +167,7 @@ def _settings(call: Call, before: dict[str, Any]) -> Iterator[str]:
     spec = call.settings.get("spec") or {}
     names = {
         "stem": Path(call.outputs[0]).stem,
+        "table": Path(call.outputs[0]).stem.removesuffix("_details"),
         "part": "train" if "extractor" in spec else "pretrain",
         **{key: value for values in (spec, call.settings) for key, value in values.items() if isinstance(value, str)},
     }

@@ -8,13 +8,13 @@ and config/README.md are generated from the sections (`sa-sr config-docs`).
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from sa_sr.config.consistency import problems
 from sa_sr.config.data import Clips, ClipSource, Dataset, Expect, Images, Source
 from sa_sr.config.models import Esrgan, Loss, LossTerms, Models, Optimise, VsrResFeatGan
-from sa_sr.config.reading import check_size
+from sa_sr.config.reading import check
 from sa_sr.config.results import Comparison, EdgeMaps, Evaluation, Figures, LpipsChoice, Table
 from sa_sr.config.runs import CalibrateSpec, PretrainSpec, Run, TrainSpec
 from sa_sr.config.section import Box, Count, Name, Section
@@ -53,10 +53,6 @@ __all__ = [
     "VsrResFeatGan",
     "load",
 ]
-
-
-LINES, WIDTH, KEY = 12, 300, 70
-"""Of the message about a configuration, of a line and of a key in it: what is longer is cut."""
 
 
 def _with_defaults(extractors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -241,19 +237,4 @@ def load(values: dict[str, Any], where: str = "configuration") -> Config:
     values: the mapping; where: the file's name for the message. Raises UserError with one line for each mistake, led by
     the path of its key; long lines and long lists are cut.
     """
-    check_size(values, where)
-    try:
-        return Config.model_validate(values)
-    except ValidationError as e:
-        lines = []
-        for error in e.errors(include_url=False, include_context=False):
-            path = ".".join(_cut(str(part), KEY) for part in error["loc"] if part not in ("images", "clips"))
-            lines += (f"{path}: {error['msg']}" if path else error["msg"]).split("\n  ")
-        told = [_cut(line, WIDTH) for line in lines[:LINES]]
-        if len(lines) > LINES:
-            told.append(f"and {len(lines) - LINES} more")
-        raise UserError(f"{where} is not valid:\n  " + "\n  ".join(told)) from e
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return check(Config, values, where)

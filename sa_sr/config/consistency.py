@@ -25,6 +25,7 @@ def problems(config: "Config") -> Iterator[str]:
     yield from _assets(config)
     yield from _extractors(config)
     yield from _models(config)
+    yield from _evaluation(config)
     yield from _rendering(config)
     yield from _sweeps(config)
     yield from _leaks(config)
@@ -75,6 +76,16 @@ def _models(config: "Config") -> Iterator[str]:
             yield f"models.{name}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
 
 
+def _evaluation(config: "Config") -> Iterator[str]:
+    regions, edges = config.evaluation.regions, config.evaluation.edges
+    if regions.window % 2 == 0:
+        yield f"evaluation.regions.window: {regions.window} is even; a window has its pixel in the middle"
+    if regions.texture >= regions.edge:
+        yield f"evaluation.regions: texture {regions.texture} is not below edge {regions.edge}"
+    if edges.low > edges.high:
+        yield f"evaluation.edges: low {edges.low} is above high {edges.high}"
+
+
 def _rendering(config: "Config") -> Iterator[str]:
     shown = {f"tables.{name}": table for name, table in config.tables.items()}
     shown |= {f"figures.comparisons.{name}": figure for name, figure in config.figures.comparisons.items()}
@@ -89,8 +100,8 @@ def _rendering(config: "Config") -> Iterator[str]:
     for name, table in config.tables.items():
         if table.published and PUBLISHED[table.published].model != table.model:
             yield f"tables.{name}.published: {table.published} of the paper is not about {table.model}"
-    if "shares" in config.tables:
-        yield "tables.shares: that name is taken by the table of beta2; give it another"
+    for name in config.tables.keys() & {"shares", "health", "claims", *(f"{name}_details" for name in config.tables)}:
+        yield f"tables.{name}: that name is taken by another table; give it another"
     figures = config.figures.edge_maps | config.figures.comparisons
     own = ["plane", *(f"curves_{name}" for name in config.chosen_models)]
     names = Counter([*config.figures.edge_maps, *config.figures.comparisons, *config.sweeps, *own])

@@ -3,14 +3,18 @@
 import reprlib
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from sa_sr.errors import UserError
 
 MOST = 1_000_000
 """Values that a configuration may have, aliases written out: those that come along have less than 2000."""
+LINES, WIDTH, KEY = 12, 300, 70
+"""Of the message about a configuration, of a line and of a key in it: what is longer is cut."""
+Model = TypeVar("Model", bound=BaseModel)
 
 
 MERGE = "tag:yaml.org,2002:merge"
@@ -69,3 +73,27 @@ def check_size(values: Any, where: str) -> None:
         raise UserError(f"{where} is not valid: it is nested too deeply") from None
     if not most:
         raise UserError(f"{where} is not valid: with its aliases written out it has more than {MOST} values")
+
+
+def check(section: type[Model], values: Any, where: str) -> Model:
+    """Values as the section that they are of.
+
+    where: the file's name for the message. Raises UserError with one line for each mistake, led by the path of its key;
+    long lines and long lists are cut.
+    """
+    check_size(values, where)
+    try:
+        return section.model_validate(values)
+    except ValidationError as e:
+        lines = []
+        for error in e.errors(include_url=False, include_context=False):
+            path = ".".join(_cut(str(part), KEY) for part in error["loc"] if part not in ("images", "clips"))
+            lines += (f"{path}: {error['msg']}" if path else error["msg"]).split("\n  ")
+        told = [_cut(line, WIDTH) for line in lines[:LINES]]
+        if len(lines) > LINES:
+            told.append(f"and {len(lines) - LINES} more")
+        raise UserError(f"{where} is not valid:\n  " + "\n  ".join(told)) from e
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

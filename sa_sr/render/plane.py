@@ -8,7 +8,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -167,7 +167,7 @@ def _bicubic(ax: "Axes", method: Method) -> Label:
         ax.plot(*method.mean, "D", color=style.MUTED, markersize=4, zorder=4)
         return Label(method.name, method.mean, style.MUTED)
     towards = np.sign(there - edge) * 0.055
-    arrow = {"arrowstyle": "-|>", "color": style.MUTED, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
+    arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": style.MUTED, "linewidth": 0.9, "shrinkA": 0, "shrinkB": 0}
     ax.annotate(
         "", tuple(back(edge + towards)), tuple(back(edge - towards / 2)), arrowprops={**arrow, "mutation_scale": 7}
     )
@@ -204,7 +204,7 @@ def _methods(rows: list[dict[str, str]], shown: Shown, path: Path) -> list[Metho
         for row in rows:
             quantity = wanted.get((row["metric"], row["space"], int(row["border"])))
             there = row["dataset"] == shown.dataset and row["subset"] == shown.subset and row["model"]
-            if quantity and row.get("region", "all") == "all" and there in (BICUBIC, shown.model):
+            if quantity and row["region"] == "all" and there in (BICUBIC, shown.model):
                 extractor = BICUBIC if there == BICUBIC else row["extractor"]
                 found.setdefault(extractor, {})[row["seed"], quantity] = float(row["value"])
     except (KeyError, ValueError, TypeError) as e:

@@ -12,6 +12,7 @@ from snakemake.io import contains_wildcard
 from snakemake.logging import logger
 
 from sa_sr.config import load
+from sa_sr.config.claims import load_claims
 from sa_sr.config.reading import read
 from sa_sr.data.presence import lacking, sources, used
 from sa_sr.errors import UserError
@@ -22,6 +23,9 @@ try:
     for file in workflow.configfiles:
         read(Path(file))  # Snakemake takes the last of two equal keys
     CFG = load(config, ", ".join(str(f) for f in workflow.configfiles))
+    CLAIMS = load_claims(
+        Path(next(filter(os.path.isfile, ["config/claims.yaml"]), f"{workflow.basedir}/config/claims.yaml"))
+    )
 except UserError as e:
     raise WorkflowError(str(e))
 

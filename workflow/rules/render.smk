@@ -3,7 +3,8 @@
 
 rule table:
     input:
-        f"{OUT}/evaluation/means.csv",
+        means=f"{OUT}/evaluation/means.csv",
+        differences=f"{OUT}/evaluation/differences.csv",
     output:
         csv=f"{OUT}/tables/{{table}}.csv",
         md=f"{OUT}/tables/{{table}}.md",
@@ -20,8 +21,56 @@ rule table:
         spec=lambda wc: text(CFG.table_spec(wc.table)),
         code=code("table"),
     shell:
-        "sa-sr table {input} --spec {params.spec:q} --csv {output.csv} --md {output.md} --tex {output.tex}"
+        "sa-sr table {input.means} {input.differences} --spec {params.spec:q} --csv {output.csv} --md {output.md}"
+        " --tex {output.tex} --html {output.html} --log {log}"
+
+
+rule details:
+    input:
+        means=f"{OUT}/evaluation/means.csv",
+        differences=f"{OUT}/evaluation/differences.csv",
+    output:
+        md=f"{OUT}/tables/{{table}}_details.md",
+        tex=f"{OUT}/tables/{{table}}_details.tex",
+        html=report(
+            f"{OUT}/tables/{{table}}_details.html",
+            caption="../report/details.rst",
+            category="Tables",
+            labels={"table": "{table}, details"},
+        ),
+    log:
+        f"{OUT}/logs/table/{{table}}_details.log",
+    params:
+        spec=lambda wc: text(CFG.table_spec(wc.table)),
+        code=code("details"),
+    shell:
+        "sa-sr details {input.means} {input.differences} --spec {params.spec:q} --md {output.md} --tex {output.tex}"
         " --html {output.html} --log {log}"
+
+
+rule claims:
+    input:
+        differences=f"{OUT}/evaluation/differences.csv",
+        shares=f"{OUT}/tables/shares.csv" if CFG.calibrated else [],
+    output:
+        csv=f"{OUT}/claims.csv",
+        md=f"{OUT}/tables/claims.md",
+        html=report(
+            f"{OUT}/tables/claims.html",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"table": "claims"},
+        ),
+    log:
+        f"{OUT}/logs/table/claims.log",
+    params:
+        claims=text(CLAIMS.model_dump(mode="json")["claims"]),
+        tables=text({name: table.model_dump(mode="json") for name, table in CFG.tables.items()}),
+        extractors=BY_EXTRACTOR,
+        code=code("claims"),
+    shell:
+        "sa-sr claims {input.differences} {input.shares} --claims {params.claims:q} --tables {params.tables:q}"
+        " --extractors {params.extractors:q} --csv {output.csv} --md {output.md} --html {output.html} --log {log}"
 
 
 rule shares:

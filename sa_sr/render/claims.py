@@ -1,0 +1,217 @@
+"""Stage `claims`: each claim of the paper beside what came out, as CSV, Markdown and HTML.
+
+A claim about a metric is judged by its cells: every table of the configuration and every extractor but `none`. It is
+`reproduced` where all cells are better, `not reproduced` where any is worse, and else `undecided`; cells for which the
+paper makes no such claim are `exempt` and do not count. A claim about the share of the loss is judged by the trainings
+of these extractors: `reproduced` where all lie in its range, else `not reproduced`. Where there is nothing to judge by,
+a claim is undecided.
+"""
+
+import csv as csv_files
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from sa_sr.config import Table
+from sa_sr.config.claims import Claim
+from sa_sr.errors import UserError
+from sa_sr.evaluation import FEWEST
+from sa_sr.files import atomic_path, write_text
+from sa_sr.render.differences import Compared, Difference, read_differences, signed
+from sa_sr.render.labels import BASELINE, METRICS, label
+from sa_sr.render.page import page
+from sa_sr.render.published import PUBLISHED, SOURCE
+from sa_sr.render.spec import belongs
+
+TITLE = "What the paper claims, and what came out"
+NOTES = (
+    f"Claims of {SOURCE}, in our words. A cell is an extractor in a table, compared with the same model without the "
+    "method: better or worse where the 95 % interval of the difference excludes zero and rests on at least "
+    f"{FEWEST} images, clips or seeds, else undecided. A claim is reproduced where all its cells are better, and not "
+    "reproduced where any is worse; exempt are cells for which the paper doesn't claim it."
+)
+COLUMNS = [
+    *("claim", "verdict", "table", "model", "extractor", "dataset", "metric", "region", "value", "difference", "low"),
+    *("high", "unit", "units", "seeds", "cell"),
+]
+REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a claim is judged by: a difference (None where it was not measured), or the shares of a method's trainings.
+
+    place: the table in print; judgement: better, worse, undecided or exempt, of shares "in range" or "out of range".
+    """
+
+    table: str
+    place: str
+    model: str
+    extractor: str
+    dataset: str
+    judgement: str
+    found: Difference | None = None
+    shares: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its cells."""
+
+    name: str
+    claim: Claim
+    cells: list[Cell]
+
+    def count(self, judgement: str) -> int:
+        return sum(cell.judgement == judgement for cell in self.cells)
+
+    @property
+    def counted(self) -> int:
+        return len(self.cells) - self.count("exempt")
+
+    @property
+    def verdict(self) -> str:
+        if self.count("worse") or self.count("out of range"):
+            return NOT_REPRODUCED
+        good = self.count("better") + self.count("in range")
+        return REPRODUCED if good and good == self.counted else UNDECIDED
+
+    @property
+    def counts(self) -> str:
+        """ "5 of 8 cells better, 0 worse, 3 undecided"; of shares "4 of 4 between 10 and 20 %"."""
+        if not self.cells:
+            return "nothing to judge by"
+        if self.claim.share is not None:
+            least, largest = self.claim.share
+            return f"{self.count('in range')} of {self.counted} between {100 * least:g} and {100 * largest:g} %"
+        exempt = f"; {self.count('exempt')} exempt" if self.count("exempt") else ""
+        return (
+            f"{self.count('better')} of {self.counted} cells better, {self.count('worse')} worse, "
+            f"{self.count('undecided')} undecided{exempt}"
+        )
+
+
+def claims(
+    differences: Path,
+    shares: Path | None,
+    spec: dict[str, Claim],
+    tables: dict[str, Table],
+    extractors: list[str],
+    csv: Path,
+    md: Path,
+    html: Path,
+) -> None:
+    """Judge each claim, and list the cells that it is judged by.
+
+    differences: differences.csv of `statistics`; shares: shares.csv of `shares`, None where no run has a spatially
+    adaptive part; spec, tables, extractors: claims by their names, tables by theirs, and all extractors of the
+    configuration; csv: with the columns COLUMNS, one row for each cell, of a share its mean, least and largest value
+    over the seeds; md, html: for people. Raises UserError naming what can't be read.
+    """
+    compared = read_differences(differences)
+    trained = _shares(shares, extractors) if shares else []
+    judged = [
+        Judged(
+            name,
+            claim,
+            list(_cells(claim, tables, extractors, compared) if claim.metric else _in_range(claim, trained)),
+        )
+        for name, claim in spec.items()
+    ]
+    rows = pd.DataFrame([row for one in judged for row in _rows(one)], columns=COLUMNS)
+    with atomic_path(csv) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    verdicts = pd.DataFrame(
+        [[f"{one.claim.statement} ({one.claim.where})", one.verdict, one.counts] for one in judged],
+        columns=["Claim", "Verdict", "Cells"],
+    )
+    cells = pd.DataFrame(
+        [[one.name, *_printed(one.claim, cell)] for one in judged for cell in one.cells],
+        columns=["Claim", "Table", "Method", "Difference [95 % interval]", "from", "Cell"],
+    )
+    strange = [f"{_place(name, table)} ({table.label})" for name, table in tables.items() if not table.same_data]
+    notes = NOTES + (f" Not on the paper's data: {', '.join(strange)}." if strange else "")
+    one, other = (
+        table.to_markdown(index=False, colalign=["left"] * len(table.columns), disable_numparse=True)
+        for table in (verdicts, cells)
+    )
+    write_text(md, f"### {TITLE}\n\n{one}\n\n{textwrap.fill(notes, 120, break_on_hyphens=False)}\n\n{other}\n")
+    drawn = [table.to_html(index=False, border=0) for table in (verdicts, cells)]
+    write_text(html, page("claims", TITLE, "", f"{drawn[0]}\n<p>{escape(notes)}</p>\n{drawn[1]}", ""))
+
+
+def _cells(
+    claim: Claim, tables: dict[str, Table], extractors: list[str], compared: dict[Compared, Difference]
+) -> Iterator[Cell]:
+    """The cells of a claim about a metric."""
+    for name, table in tables.items():
+        for extractor in extractors:
+            if extractor == BASELINE:
+                continue
+            found = None
+            for key, difference in compared.items():
+                ours = key[:3] == (table.model, extractor, table.dataset)
+                if ours and key.quantity[:2] == (claim.metric, claim.region) and belongs(key.quantity, table):
+                    found = difference
+            exempt = (table.published, extractor) in claim.exceptions
+            judgement = "exempt" if exempt else found.verdict if found else UNDECIDED
+            yield Cell(name, _place(name, table), table.model, extractor, table.dataset, judgement, found)
+
+
+def _in_range(claim: Claim, trained: list[Cell]) -> Iterator[Cell]:
+    """The trainings of each method as cells of a claim about the share of the loss."""
+    least, largest = claim.share or (0, 1)
+    for cell in trained:
+        inside = all(least <= share <= largest for share in cell.shares)
+        yield Cell("", "", cell.model, cell.extractor, "", "in range" if inside else "out of range", shares=cell.shares)
+
+
+def _shares(csv: Path, extractors: list[str]) -> list[Cell]:
+    """The shares in training by model and extractor, of the extractors that are no variants of a sweep."""
+    found: dict[tuple[str, str], list[float]] = {}
+    try:
+        with open(csv, newline="", encoding="utf-8") as f:
+            for row in csv_files.DictReader(f):
+                if row["extractor"] in extractors:
+                    found.setdefault((row["model"], row["extractor"]), []).append(float(row["share_in_training"]))
+    except (OSError, ValueError, TypeError, KeyError) as e:
+        raise UserError(f"{csv}: not a readable table of shares ({e!r}); delete it and run `shares` again") from e
+    return [Cell("", "", model, extractor, "", "", shares=tuple(s)) for (model, extractor), s in found.items()]
+
+
+def _rows(judged: Judged) -> Iterator[list]:
+    """The rows of claims.csv about one claim."""
+    claim = judged.claim
+    for cell in judged.cells:
+        head = [judged.name, judged.verdict, cell.table, cell.model, cell.extractor, cell.dataset]
+        if cell.shares:
+            s = cell.shares
+            numbers = ["share", "", sum(s) / len(s), None, min(s), max(s), "", None, len(s)]
+        elif found := cell.found:
+            numbers = [claim.metric, claim.region, found.value, found.difference, found.low, found.high]
+            numbers += [found.unit, found.units, found.seeds]
+        else:
+            numbers = [claim.metric, claim.region, *[None] * 7]
+        yield [*head, *numbers, cell.judgement]
+
+
+def _printed(claim: Claim, cell: Cell) -> list[str]:
+    """Table, method, numbers, evidence and judgement of a cell, for people."""
+    method = label(cell.model, cell.extractor)
+    if s := cell.shares:
+        share = f"{100 * sum(s) / len(s):.1f} %" + (f" [{100 * min(s):.1f}, {100 * max(s):.1f}]" if len(s) > 1 else "")
+        return ["", method, share, f"{len(s)} {'training' if len(s) == 1 else 'trainings'}", cell.judgement]
+    if cell.found is None:
+        return [cell.place, method, "not measured", "", cell.judgement]
+    decimals = METRICS[claim.metric or ""].decimals
+    numbers = " ".join(filter(None, [signed(cell.found.difference, decimals), cell.found.interval(decimals)]))
+    return [cell.place, method, numbers, cell.found.evidence(), cell.judgement]
+
+
+def _place(name: str, table: Table) -> str:
+    """ "Table II", where it is one of the paper's."""
+    return f"Table {PUBLISHED[table.published].number}" if table.published else name
