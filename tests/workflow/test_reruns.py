@@ -17,7 +17,7 @@ PARTS = ["Snakefile", "workflow", "profiles", "sa_sr"]
 ESRGAN, VSR = {"esrgan": 3}, {"vsrresfeatgan": 3}
 TESTED = {"esrgan": 2, "vsrresfeatgan": 1}
 """Test sets of each model."""
-TAIL = {"aggregate": 1, "table": 4, "comparison": 2, "all": 1}
+TAIL = {"aggregate": 1, "table": 4, "comparison": 2, "plane": 1, "all": 1}
 """What follows whenever something was measured anew."""
 
 
@@ -332,7 +332,7 @@ FOLLOWS = {
     "bicubic": ["evaluate", "comparison"],
     "super_resolve": ["evaluate", "comparison"],
     "evaluate": ["aggregate"],
-    "aggregate": ["table", "comparison"],
+    "aggregate": ["table", "comparison", "plane"],
 }
 """Which rules read what a rule makes."""
 
@@ -349,14 +349,15 @@ def closure(rules: list[str]) -> set[str]:
 
 RESOLVE = ["resolve_pretrain", "resolve"]
 TRAININGS = ["pretrain", "calibrate", "train"]
-FIGURES = ["edge_maps", "comparison", "curves"]
+PICTURES = ["edge_maps", "comparison", "curves"]
+FIGURES = [*PICTURES, "plane"]
 
 
 @pytest.mark.parametrize(
     ("library", "rules"),
     [
         ("torch", [*TRAININGS, "super_resolve", "evaluate"]),
-        slow("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *FIGURES]),
+        slow("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *PICTURES]),
         slow("matplotlib", FIGURES),
         slow("numpy", ["prepare"]),
         slow("h5py", []),
@@ -405,7 +406,7 @@ MODULES = {
     "data/images": ["prepare"],
     "data/patches": TRAININGS,
     "data/prepare": ["prepare"],
-    "data/resize": ["prepare", "bicubic", *FIGURES],
+    "data/resize": ["prepare", "bicubic", *PICTURES],
     "data/scenes": ["prepare"],
     "data/sources": ["prepare"],
     "data/video": ["prepare"],
@@ -413,7 +414,7 @@ MODULES = {
     "edges/canny": closure(["extract_edges"]) - {"pretrain"},
     "edges/local_variance": closure(["extract_edges"]) - {"pretrain"},
     "edges/none": closure(["extract_edges"]) - {"edge_maps"},
-    "evaluation/__init__": ["evaluate", *FIGURES],
+    "evaluation/__init__": ["evaluate", *PICTURES],
     "evaluation/aggregate": ["aggregate"],
     "evaluation/artefacts": ["evaluate"],
     "evaluation/edges": ["evaluate"],
@@ -435,10 +436,12 @@ MODULES = {
     "models/vsrresfeatgan": [*TRAININGS, "super_resolve"],
     "models/vsrresnet": [*TRAININGS, "super_resolve"],
     "render/__init__": ["table", "shares", "health", *FIGURES],
-    "render/figures": FIGURES,
+    "render/figures": PICTURES,
     "render/labels": ["table", "shares", "health", *FIGURES],
     "render/health": ["health"],
     "render/page": ["table", "shares", "health"],
+    "render/placing": ["plane"],
+    "render/plane": ["plane"],
     "render/published": ["table"],
     "render/shares": ["shares"],
     "render/style": FIGURES,
