@@ -19,8 +19,8 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path, parquet:
     """Stage: join the CSVs of `evaluate`, average over the frames of each item, then over the items of each data set.
 
     frames, parquet: all rows, as CSV and as Parquet with typed columns; clips: one per method, data set, item, subset
-    and quantity, `n` counting the frames; means: the same without the item, `n` counting the items, each of which weighs
-    the same, and `frames` all of their frames.
+    and quantity, `n` counting the frames; means: the same without the item, `n` counting the items, each of which
+    weighs the same, and `frames` all of their frames.
     subset `all` is every frame, `interior` leaves out the first and last two of a clip (an image keeps its one). Order
     is that of the input.
     Raises UserError naming the file that is not such a CSV, and for rows that occur twice.

@@ -15,6 +15,7 @@ from sa_sr.render.labels import METRICS, REGIONS, SPACES, label
 from sa_sr.render.spec import TableSpec, belongs
 from sa_sr.render.tables import sample, summarise
 
+TIME = "Over time"
 Place = tuple[str, str]
 """Metric and region."""
 
@@ -58,38 +59,37 @@ def details(means: Path, differences: Path, md: Path, tex: Path, spec: TableSpec
             how.append(columns.how)
             shown += [d for (_, place), d in found.items() if place in places.values()]
     remark = f"In brackets: difference to {label(spec.model)}{remark_on(shown, brackets=False)}" if shown else ""
-    title = f"{label(spec.model)}: where in the image, and over time. Data: {spec.dataset_label}"
+    where = "where in the image" + (", and over time" if groups and groups[-1].heading == TIME else "")
+    title = f"{label(spec.model)}: {where}. Data: {spec.dataset_label}"
     above = f"{'; '.join(how)}. {sample([e for e in entries if e.printed], spec)}"
     number = f"{spec.number}, details" if spec.number else ""
     write(Grid(f"{spec.name}_details", number, title, above, spec.methods, groups, remark), md, tex, html)
 
 
 def _columns(spec: TableSpec) -> list[Columns]:
-    def named(*places: Place, by_region: bool = False) -> dict[str, Place]:
-        return {f"{p[1] if by_region else METRICS[p[0]].label} {METRICS[p[0]].arrow}": p for p in places}
+    def by_region(metric: str) -> dict[str, Place]:
+        return {f"{region} {METRICS[metric].arrow}": (metric, region) for region in REGIONS if region != WHOLE}
 
-    parts = [region for region in REGIONS if region != WHOLE]
+    def named(**places: str) -> dict[str, Place]:
+        """Column by metric; noise is that of flat areas."""
+        return {f"{n} {METRICS[m].arrow}": (m, "flat" if m == "noise" else WHOLE) for m, n in places.items()}
+
     return [
         Columns(
             "PSNR",
-            named(*(("psnr", region) for region in parts), by_region=True),
+            by_region("psnr"),
             f"PSNR (dB) on {SPACES[spec.space]} by regions of the ground truth, {spec.border} pixels cut off",
-            "PSNR, ",
+            "PSNR ",
         ),
-        Columns(
-            "LPIPS",
-            named(*(("lpips", region) for region in parts), by_region=True),
-            "LPIPS: mean of its map there",
-            "LPIPS, ",
-        ),
+        Columns("LPIPS", by_region("lpips"), "LPIPS: mean of its map there", "LPIPS "),
         Columns(
             "Edges, noise, colour",
-            named(("edge_f1", "all"), ("noise", "flat"), ("colour_shift", "all")),
-            "edge F1: of edges that are found again; noise of flat areas and colour shift: in gray levels",
+            named(edge_f1="edge F1", noise="noise", colour_shift="colour"),
+            "edge F1: of edges that are found again; noise of flat areas and shift of colour: in gray levels",
         ),
         Columns(
-            "Over time",
-            named(("warp", "all"), ("tof", "all"), ("tlpips", "all")),
-            "over time, from each frame to the next: warping error (gray levels), tOF (pixels), tLPIPS",
+            TIME,
+            named(warp="warp", tof="tOF", tlpips="tLPIPS"),
+            "from each frame to the next, warping error (gray levels), tOF (pixels) and tLPIPS",
         ),
     ]

@@ -101,8 +101,10 @@ def remark_on(differences: Collection[Difference], brackets: bool = True) -> str
         return f"; no interval, for there is but {evidence} and one seed."
     if not any(found.decidable for found in differences):
         return f"{said} None is marked as beyond noise: that takes {FEWEST} images, clips or seeds."
-    marked = any(found.mark for found in differences)
-    return f"{said} " + (f"{MARK}: beyond noise." if marked else "None is beyond noise.")
+    if not any(found.mark for found in differences):
+        return f"{said} None is beyond noise."
+    once = any(found.seeds == 1 for found in differences)
+    return f"{said} {MARK}: beyond noise" + ("; another training may come out otherwise." if once else ".")
 
 
 def signed(value: float | None, decimals: int) -> str:

@@ -162,14 +162,14 @@ def latex(grid: Grid) -> str:
         first = last + 1
     top, *others = grid.rows
     # ten columns fit in \footnotesize, thirteen do not
-    size = r"\footnotesize" if first <= 11 else r"\scriptsize"
+    size = r"\footnotesize \setlength{\tabcolsep}{3pt}" if first <= 11 else r"\scriptsize \setlength{\tabcolsep}{2pt}"
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table*}[t]",
         r"  \centering",
         rf"  \caption{{{escape(grid.title)}. {escape(grid.above)}}}",
         rf"  \label{{tab:{grid.name}}}",
-        rf"  {size} \setlength{{\tabcolsep}}{{3pt}}",
+        rf"  {size}",
         rf"  \begin{{tabular}}{{@{{}}l{'r' * (first - 2)}@{{}}}}",
         r"    \toprule",
         line("", *headings),

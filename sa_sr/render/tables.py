@@ -207,7 +207,7 @@ def _write_csv(target: Path, entries: list[Entry]) -> None:
 
 
 def _groups(printed: dict[tuple[str, str], Entry], compared: Differences, spec: TableSpec) -> list[Group]:
-    """Measured values, differences to the baseline, the paper's values, differences to these: three columns each."""
+    """Measured values, differences to the baseline, the paper's values: three columns each."""
     differences = {(e, quantity.metric): found for (e, quantity), found in compared.items() if spec.prints(quantity)}
 
     def cells(draw: Callable[[Entry, int], Cell]) -> list[list[Cell]]:
@@ -224,10 +224,10 @@ def _groups(printed: dict[tuple[str, str], Entry], compared: Differences, spec: 
         return Cell(signed(found.difference, decimals), found.mark, found.interval(decimals)) if found else Cell()
 
     def published(entry: Entry, decimals: int) -> Cell:
-        return Cell("" if entry.published is None else f"{entry.published:.{decimals}f}")
-
-    def difference_to_published(entry: Entry, decimals: int) -> Cell:
-        return Cell(signed(entry.difference_to_published, decimals))
+        if entry.published is None:
+            return Cell()
+        ours_less = f"({signed(entry.difference_to_published, decimals)})" if spec.same_data else ""
+        return Cell(f"{entry.published:.{decimals}f}", small=ours_less)
 
     def names(pattern: str) -> list[str]:
         return [pattern.format(metric.label, metric.arrow) for metric in PAPER.values()]
@@ -238,12 +238,11 @@ def _groups(printed: dict[tuple[str, str], Entry], compared: Differences, spec: 
         remark = f"Δ: difference to {label(spec.model)}, before rounding{remark_on(differences.values())}"
         groups.append(Group(f"Difference to {label(spec.model)}", names("Δ{}"), cells(difference), remark))
     if (paper := spec.paper) is not None:
-        caution = "" if spec.same_data else "; on other data than ours, whose values are not comparable"
-        source = f"† Paper: Table {paper.number} of {SOURCE}, on {paper.dataset}, protocol not given{caution}."
+        caution = (
+            "in brackets ours less it" if spec.same_data else "on other data than ours, whose values are not comparable"
+        )
+        source = f"† Paper: Table {paper.number} of {SOURCE}, on {paper.dataset}, protocol not given; {caution}."
         groups.append(Group(f"Paper, {paper.dataset}", names("{}†"), cells(published), source))
-        if spec.same_data:
-            heading = "Ours less the paper's"
-            groups.append(Group(heading, names("Δ{}†"), cells(difference_to_published), "Δ†: ours less the paper's."))
     return groups
 
 

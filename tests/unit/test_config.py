@@ -32,7 +32,10 @@ def changed(**edits):
     return values
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*.yaml")), ids=lambda f: f.name)
+EXPERIMENTS = sorted(file for file in (ROOT / "config").glob("*.yaml") if file.name != "claims.yaml")
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda f: f.name)
 def test_every_configuration_that_comes_along_is_valid(file):
     load(yaml.safe_load(file.read_text()))
 

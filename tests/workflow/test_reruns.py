@@ -12,12 +12,12 @@ from PIL import Image
 
 from tests.workflow.conftest import ROOT, Workspace
 
-PARTS = ["Snakefile", "workflow", "profiles", "sa_sr"]
+PARTS = ["Snakefile", "workflow", "profiles", "sa_sr", "config"]
 """Of the repository: all that a run needs."""
 ESRGAN, VSR = {"esrgan": 3}, {"vsrresfeatgan": 3}
 TESTED = {"esrgan": 2, "vsrresfeatgan": 1}
 """Test sets of each model."""
-TAIL = {"aggregate": 1, "table": 4, "comparison": 2, "plane": 1, "all": 1}
+TAIL = {"aggregate": 1, "statistics": 1, "table": 4, "details": 4, "claims": 1, "comparison": 2, "plane": 1, "all": 1}
 """What follows whenever something was measured anew."""
 
 
@@ -186,7 +186,7 @@ EDITS = {
     ),
     "a table": (
         {"tables.table1.label": "photos"},
-        {"table": 1, "all": 1},
+        {"table": 1, "details": 1, "claims": 1, "all": 1},
         "tables.table1.label was 'street, standing in for Myanmar', is 'photos'\n  table: results/tiny/tables/table1",
     ),
     "the first figure": (
@@ -242,9 +242,30 @@ def test_why_needs_no_memory_of_snakemake(finished, tmp_path):
         "  resolve: results/tiny/train/esrgan-canny-s1/run.json, and 2 more",
         "  calibrate: results/tiny/train/esrgan-canny-s1/calibration.json",
         "",
-        # beside them 6 sets of pictures, 6 measurements, their means and the table
-        "17 more stages follow from these, 3 of them trainings.",
+        # beside them 6 sets of pictures, 6 measurements, their means and comparisons, and the table
+        "18 more stages follow from these, 3 of them trainings.",
     ]
+
+
+def test_a_claim_reruns_its_stage_alone_and_own_ones_come_first(finished):
+    """config/claims.yaml of the folder stands before that beside the Snakefile."""
+    own = finished.folder / "config/claims.yaml"
+    own.parent.mkdir()
+    claims = (ROOT / "config/claims.yaml").read_text()
+    try:
+        own.write_text(f"# the same claims\n{claims}")
+        assert finished.planned() == {}
+        own.write_text(claims.replace("share: [0.10, 0.20]", "share: [0.12, 0.2]"))
+        assert finished.planned() == {"claims": 1, "all": 1}
+        assert "config/claims.yaml: claims.share.share.0 was 0.1, is 0.12\n  claims: " in finished.why()
+        own.write_text(claims.replace("metric: psnr", "metric: pnsr"))
+        done = finished.snakemake("--dry-run")
+        assert done.returncode != 0
+        assert "config/claims.yaml is not valid:\n  claims.psnr.metric: no metric 'pnsr'; did you mean 'psnr'?" in (
+            done.stdout + done.stderr
+        )
+    finally:
+        shutil.rmtree(own.parent)
 
 
 def backwards(config: object) -> object:
@@ -332,7 +353,9 @@ FOLLOWS = {
     "bicubic": ["evaluate", "comparison"],
     "super_resolve": ["evaluate", "comparison"],
     "evaluate": ["aggregate"],
-    "aggregate": ["table", "comparison", "plane"],
+    "aggregate": ["statistics", "table", "details", "comparison", "plane"],
+    "statistics": ["table", "details", "claims"],
+    "shares": ["claims"],
 }
 """Which rules read what a rule makes."""
 
@@ -351,6 +374,8 @@ RESOLVE = ["resolve_pretrain", "resolve"]
 TRAININGS = ["pretrain", "calibrate", "train"]
 PICTURES = ["edge_maps", "comparison", "curves"]
 FIGURES = [*PICTURES, "plane"]
+TABLES = ["table", "details"]
+PRINTED = [*TABLES, "claims"]
 
 
 @pytest.mark.parametrize(
@@ -415,13 +440,14 @@ MODULES = {
     "edges/local_variance": closure(["extract_edges"]) - {"pretrain"},
     "edges/none": closure(["extract_edges"]) - {"edge_maps"},
     "evaluation/__init__": ["evaluate", *PICTURES],
-    "evaluation/aggregate": ["aggregate"],
+    "evaluation/aggregate": ["aggregate", "statistics"],
     "evaluation/artefacts": ["evaluate"],
     "evaluation/edges": ["evaluate"],
     "evaluation/metrics": ["evaluate"],
     "evaluation/pictures": ["evaluate"],
     "evaluation/protocol": ["evaluate"],
     "evaluation/regions": ["evaluate"],
+    "evaluation/statistics": ["statistics"],
     "evaluation/temporal": ["evaluate"],
     "models/__init__": [*TRAININGS, "super_resolve", "evaluate"],
     "models/checkpoints": [*TRAININGS, "super_resolve", "evaluate"],
@@ -435,17 +461,22 @@ MODULES = {
     "models/vgg": TRAININGS,
     "models/vsrresfeatgan": [*TRAININGS, "super_resolve"],
     "models/vsrresnet": [*TRAININGS, "super_resolve"],
-    "render/__init__": ["table", "shares", "health", *FIGURES],
+    "render/__init__": ["statistics", "shares", "health", *FIGURES],
+    "render/claims": ["claims"],
+    "render/details": ["details"],
+    "render/differences": PRINTED,
     "render/figures": PICTURES,
-    "render/labels": ["table", "shares", "health", *FIGURES],
+    "render/grid": TABLES,
+    "render/labels": ["statistics", "shares", "health", *FIGURES],
     "render/health": ["health"],
-    "render/page": ["table", "shares", "health"],
+    "render/page": [*PRINTED, "shares", "health"],
     "render/placing": ["plane"],
     "render/plane": ["plane"],
-    "render/published": ["table"],
+    "render/published": PRINTED,
     "render/shares": ["shares"],
+    "render/spec": PRINTED,
     "render/style": FIGURES,
-    "render/tables": ["table"],
+    "render/tables": TABLES,
     "training/__init__": [*RESOLVE, *TRAININGS],
     "training/calibrate": ["calibrate"],
     "training/health": ["health"],
