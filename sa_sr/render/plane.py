@@ -21,7 +21,7 @@ from sa_sr.render.placing import Label, place
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLUMNS, LEFT, RIGHT, ABOVE, BELOW = 3, 84, 20, 76, 72
+COLUMNS, LEFT, RIGHT, ABOVE, BELOW = 3, 84, 20, 76, 88
 """Panels in a row; pixels beside, above and below a panel."""
 HEIGHT = 330, 480
 """Of a panel, in pixels: three to a row, and one alone."""
@@ -101,7 +101,7 @@ def figure_plane(means: Path, spec: PlaneSpec, out: Path) -> None:
     width, height = style.WIDTH // columns - LEFT - RIGHT, HEIGHT[columns == 1]
     lines = -(-len(panels) // columns)
     pitch, top = ABOVE + height + BELOW, style.LINE * (1 + (len(colours) + 1) // 4)
-    with style.figure(style.WIDTH, top + lines * pitch + style.FOOT, out) as fig:
+    with style.figure(style.WIDTH, top + lines * pitch + style.FOOT - 16, out) as fig:
         for i, (shown, methods) in enumerate(panels):
             row, column = divmod(i, columns)
             left = column * (LEFT + width + RIGHT) + LEFT
