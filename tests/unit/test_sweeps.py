@@ -133,7 +133,7 @@ def test_tables_and_comparisons_keep_to_the_extractors():
         ({"values": [1e-60]}, r"sweeps\.s\.values\.0: .* can't be a name: at most 60"),
         ({"key": "low", "values": ["a-b"]}, r"sweeps\.s\.values\.0: extractor 'canny': low is 'a-b': .*valid number"),
         ({"extractor": "local_variance", "key": "window", "values": [3.5]}, r"sweeps\.s\.values\.0: .*window is 3\.5"),
-        ({"valeus": [3]}, r"sweeps\.s: unknown key 'valeus'; did you mean 'values'\?"),
+        ({"value": [3]}, r"sweeps\.s: unknown key 'value'; did you mean 'values'\?"),
     ],
 )
 def test_a_mistake_is_named(edits, message):
