@@ -405,6 +405,31 @@ def curves(
     figure_curves(named("history.csv"), named("val.csv"), out)
 
 
+@stage(figure)
+def sweep(
+    differences: Annotated[Path, typer.Argument(help="differences.csv of the statistics.")],
+    shares: Annotated[Path, typer.Option(help="shares.csv, for the share and beta2 of each run.")],
+    spec: Json,
+    out: Picture,
+) -> None:
+    """Metrics over the values of one parameter."""
+    from sa_sr.render.sweep import SweepSpec, figure_sweep
+
+    figure_sweep(differences, shares, SweepSpec.model_validate_json(spec), out)
+
+
+@stage(figure)
+def plane(
+    means: Annotated[Path, typer.Argument(help="means.csv of the evaluation.")],
+    spec: Json,
+    out: Picture,
+) -> None:
+    """The perception-distortion plane: LPIPS over PSNR of every method."""
+    from sa_sr.render.plane import PlaneSpec, figure_plane
+
+    figure_plane(means, PlaneSpec.model_validate_json(spec), out)
+
+
 @stage(app)
 def shares(
     files: Annotated[list[Path], typer.Argument(help="calibration.json, run.json and history.csv of every run.")],

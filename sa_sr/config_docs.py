@@ -30,6 +30,7 @@ from sa_sr.config.models import (
     VSRResNetSize,
 )
 from sa_sr.config.results import Edges, LpipsChoice, Regions, Table
+from sa_sr.config.sweeps import Sweep
 from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Url
 from sa_sr.files import write_text
 from sa_sr.plugins import find, names
@@ -91,6 +92,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "figures": Figures,
     "figures.edge_maps.<name>": EdgeMaps,
     "figures.comparisons.<name>": Comparison,
+    "sweeps.<name>": Sweep,
     "claims.<name>, in claims.yaml": Claim,
 }
 

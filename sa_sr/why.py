@@ -34,6 +34,8 @@ PLACES = {
     "claims": {"claims": "config/claims.yaml: claims", "tables": "tables", "extractors": "extractors"},
     "edge_maps": {"": "figures.edge_maps.{stem}"},
     "comparison": {"": "figures.comparisons.{stem}"},
+    "sweep": {"spec.extractors": "extractors", "spec.points": "sweeps.{stem}.values", "spec": "sweeps.{stem}"},
+    "plane": {"spec.extractors": "extractors", "spec.panels": "tables and sweeps"},
     "resolve": {
         "spec.seed": "seeds",
         "spec.precision": "precision",

@@ -91,7 +91,8 @@ def picture_files(config: Config, found: dict[str, list[Look]]) -> list[Kind]:
     hr = {name: sum(one.hr or 0 for one in looks) for name, looks in found.items()}
     limits = {name for name, looks in found.items() if any(one.most for one in looks)}
     stored, out = {name: STORED[config.datasets[name].kind] for name in found}, f"results/{config.name}"
-    edges = [(d, e, stored[d].edges.get(e, stored[d].edges[DENSE])) for d, e in edge_files(config)]
+    makers = {name: variant.extractor for name, variant in config.edges.items()}
+    edges = [(d, e, stored[d].edges.get(makers[e], stored[d].edges[DENSE])) for d, e in edge_files(config)]
     files = {
         "data files": [(f"{out}/data/{d}.h5", d, stored[d].data) for d in found],
         "edge maps": [(f"{out}/edges/{d}/{e}.h5", d, factor) for d, e, factor in edges],

@@ -50,12 +50,12 @@ def rates(config: Config, model: str, effort: Effort) -> list[Rate]:
     All is done on one thread, as the workflow does it where there is no GPU. Raises RuntimeError where a batch does not
     fit into memory.
     """
-    recipe, seeds = find("models", model), len(config.seeds)
-    run = next(run for run in config.runs if run.model == model)
+    recipe, runs = find("models", model), [run for run in config.runs if run.model == model]
+    run = runs[0]
     train = config.train_spec(run).model_copy(update={"beta2": 1.0})  # `auto` has no value yet
     stages = (
-        ("pretrain", config.pretrain_spec(model, run.seed), seeds),
-        ("train", train, len(config.extractors) * seeds),
+        ("pretrain", config.pretrain_spec(model, run.seed), len(config.seeds)),
+        ("train", train, len(runs)),
     )
     timed = []
     for name, spec, trainings in stages:

@@ -91,12 +91,12 @@ def _times(shape: tuple[int, ...]) -> str:
 
 
 def extractors(config: Config) -> Part:
-    """Each extractor on a piece of a photo."""
+    """Each extractor, with the parameters of sweeps too, on a piece of a photo."""
     image = np.ascontiguousarray(read_image(PHOTO)[PIECE])
     rows, problems = [("", "mean of W", "channels")], []
-    for name, parameters in config.extractors.items():
+    for name, variant in config.edges.items():
         try:
-            weight = extract(image, name, **parameters)
+            weight = extract(image, variant.extractor, **variant.parameters)
         except Exception as e:  # an extractor is anybody's code, and may raise anything
             problems.append(f"{name}: {e or type(e).__name__}")
         else:

@@ -7,19 +7,20 @@ from sa_sr.data.presence import used
 
 
 def edge_files(config: Config) -> set[tuple[str, str]]:
-    """Data set and extractor of every file of edge maps."""
+    """Data set and variant of every file of edge maps."""
     pairs = set()
-    for m in config.chosen_models.values():
+    for model, m in config.chosen_models.items():
         # pretraining always reads those of `none`; a run with `edge_scope: crop` makes its maps from its patches
-        read = ["none", *(config.extractors if m.loss.edge_scope == "image" else [])]
+        own = [variant.edges for variant in config.variants[model].values()]
+        read = ["none", *(own if m.loss.edge_scope == "image" else [])]
         pairs |= {(name, extractor) for name in (m.train_set, m.val_set) for extractor in read}
     shown = {figure.dataset for figure in config.figures.edge_maps.values()}
     return pairs | {(name, extractor) for name in shown for extractor in config.extractors if extractor != "none"}
 
 
 def image_files(config: Config) -> set[tuple[str, str]]:
-    """Method and data set of every file of enlarged pictures: bicubic and all runs on their test sets."""
-    tested = {(run.name, name) for run in config.runs for name in config.model(run.model).test_sets}
+    """Method and data set of every file of enlarged pictures: bicubic and all runs on what they are tested on."""
+    tested = {(run.name, name) for run in config.runs for name in config.test_sets(run)}
     return tested | {("bicubic", name) for _, name in tested}
 
 
@@ -50,6 +51,8 @@ def jobs(config: Config) -> dict[str, int]:
         "edge_maps": len(config.figures.edge_maps),
         "comparison": len(config.figures.comparisons),
         "curves": len(config.chosen_models),
+        "sweep": len(config.sweeps),
+        "plane": int(bool(config.plane_spec()["panels"])),
         "all": 1,
     }
     return {rule: count for rule, count in planned.items() if count}

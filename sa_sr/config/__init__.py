@@ -18,6 +18,7 @@ from sa_sr.config.reading import check
 from sa_sr.config.results import Comparison, EdgeMaps, Evaluation, Figures, LpipsChoice, Table
 from sa_sr.config.runs import CalibrateSpec, PretrainSpec, Run, TrainSpec
 from sa_sr.config.section import Box, Count, Name, Section
+from sa_sr.config.sweeps import Sweep, Variant, points, variants
 from sa_sr.data.assets import Asset, known
 from sa_sr.edges import check_parameters
 from sa_sr.errors import UserError
@@ -45,8 +46,10 @@ __all__ = [
     "Run",
     "Section",
     "Source",
+    "Sweep",
     "Table",
     "TrainSpec",
+    "Variant",
     "VsrResFeatGan",
     "load",
 ]
@@ -87,7 +90,9 @@ class Config(Section):
     tables: dict[Name, Table] = {}
     """The tables, by file name."""
     figures: Figures = Figures()
-    """The figures; training curves are drawn for every model besides."""
+    """The figures; training curves and the perception-distortion plane are drawn besides."""
+    sweeps: dict[Name, Sweep] = {}
+    """Curves over a parameter, by file name."""
 
     def model(self, name: str) -> "Esrgan | VsrResFeatGan":
         """The section of one model."""
@@ -100,8 +105,34 @@ class Config(Section):
 
     @cached_property
     def runs(self) -> list[Run]:
-        """Every training of this experiment, in the order of the tables."""
-        return [Run(m, e, s) for m in self.chosen_models for e in self.extractors for s in self.seeds]
+        """Every training of this experiment: those of the extractors in the order of the tables, then the sweeps'."""
+        swept = {m: [name for name in self.variants[m] if name not in self.extractors] for m in self.chosen_models}
+        names = [(m, e) for m in self.chosen_models for e in self.extractors]
+        names += [(m, variant) for m in self.chosen_models for variant in swept[m]]
+        return [Run(*pair, s) for pair in names for s in self.seeds]
+
+    @cached_property
+    def variants(self) -> dict[str, dict[str, Variant]]:
+        """For each model, its extractors and what the sweeps make of them, by name."""
+        return {model: variants(self, model) for model in self.chosen_models}
+
+    def variant(self, run: Run) -> Variant:
+        """What a run is trained with."""
+        return self.variants[run.model][run.extractor]
+
+    @cached_property
+    def edges(self) -> dict[str, Variant]:
+        """Whatever has edge maps of its own, by the name of its files; which model's beta2 it has does not matter."""
+        return {v.name: v for several in self.variants.values() for v in several.values() if v.name == v.edges}
+
+    def test_sets(self, run: Run) -> list[str]:
+        """What a run is tested on: all test sets of its model, or those of the sweeps that it is trained for."""
+        every = self.model(run.model).test_sets
+        if run.extractor in self.extractors:
+            return every
+        sweeps = [sweep for sweep in self.sweeps.values() if sweep.model == run.model]
+        wanted = {sweep.dataset for sweep in sweeps if run.extractor in dict(points(self, sweep))}
+        return [name for name in every if name in wanted]
 
     def pretrain_spec(self, model: str, seed: int) -> PretrainSpec:
         """What may change the initial generator of a model."""
@@ -110,18 +141,18 @@ class Config(Section):
 
     def train_spec(self, run: Run) -> TrainSpec:
         """What may change the result of a run."""
-        m = self.model(run.model)
+        m, variant = self.model(run.model), self.variant(run)
         return TrainSpec(
             **self._common(m, run.model, run.seed),
             name=run.name,
             optimise=m.train,
-            extractor=run.extractor,
-            extractor_params=self.extractors[run.extractor],
+            extractor=variant.extractor,
+            extractor_params=variant.parameters,
             discriminator=m.discriminator.model_dump(mode="json"),
             layer=m.features.layer,
             feature_scale=m.features.scale,
             terms=LossTerms(**m.loss.model_dump(include=set(LossTerms.model_fields))),
-            beta2=m.loss.beta2[run.extractor],
+            beta2=variant.beta2,
         )
 
     def calibrate_spec(self, run: Run) -> CalibrateSpec:
@@ -156,6 +187,27 @@ class Config(Section):
             "lpips": self.evaluation.lpips.model_dump(mode="json"),
             **table,
         }
+
+    def sweep_spec(self, name: str) -> dict[str, Any]:
+        """What the figure of a sweep shows: its section, with the variants that its points are."""
+        sweep = self.sweeps[name]
+        return sweep.model_dump(mode="json", exclude={"values"}) | {
+            "extractors": list(self.extractors),
+            "points": points(self, sweep),
+        }
+
+    def plane_spec(self) -> dict[str, Any]:
+        """What the perception-distortion plane shows: a panel for each model and data set of a table or a sweep.
+
+        A pair is shown as the first of them measures it.
+        """
+        panels = {}
+        for one in [*self.tables.values(), *self.sweeps.values()]:
+            how = one.model_dump(include={"model", "dataset", "space", "border", "subset"})
+            panels.setdefault((one.model, one.dataset), how | {"lines": []})
+        for sweep in self.sweeps.values():
+            panels[sweep.model, sweep.dataset]["lines"].append([variant for variant, _ in points(self, sweep)])
+        return {"extractors": list(self.extractors), "panels": list(panels.values())}
 
     def _common(self, m: "Esrgan | VsrResFeatGan", model: str, seed: int) -> dict[str, Any]:
         return {

@@ -1,17 +1,23 @@
 """What no single key of a configuration can tell: names that refer to nothing, and tests on what was learnt from."""
 
 import difflib
+from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from pydantic import TypeAdapter, ValidationError
+
+from sa_sr.config.section import Name
+from sa_sr.config.sweeps import BETA2, value_of, variant_name
 from sa_sr.data.archives import ARCHIVES
 from sa_sr.data.assets import known
+from sa_sr.errors import UserError
 from sa_sr.render.published import PUBLISHED
 
 if TYPE_CHECKING:
-    from sa_sr.config import Config, Source
+    from sa_sr.config import Config, Source, Sweep
 
 
 def problems(config: "Config") -> Iterator[str]:
@@ -21,6 +27,7 @@ def problems(config: "Config") -> Iterator[str]:
     yield from _models(config)
     yield from _evaluation(config)
     yield from _rendering(config)
+    yield from _sweeps(config)
     yield from _leaks(config)
 
 
@@ -82,6 +89,7 @@ def _evaluation(config: "Config") -> Iterator[str]:
 def _rendering(config: "Config") -> Iterator[str]:
     shown = {f"tables.{name}": table for name, table in config.tables.items()}
     shown |= {f"figures.comparisons.{name}": figure for name, figure in config.figures.comparisons.items()}
+    shown |= {f"sweeps.{name}": sweep for name, sweep in config.sweeps.items()}
     for path, one in shown.items():
         if one.model not in config.chosen_models:
             yield f"{path}.model: {one.model!r} is not in models"
@@ -95,13 +103,44 @@ def _rendering(config: "Config") -> Iterator[str]:
     for name in config.tables.keys() & {"shares", "health", "claims", *(f"{name}_details" for name in config.tables)}:
         yield f"tables.{name}: that name is taken by another table; give it another"
     figures = config.figures.edge_maps | config.figures.comparisons
-    curves = {f"curves_{name}" for name in config.chosen_models}
-    for name in (config.figures.edge_maps.keys() & config.figures.comparisons.keys()) | (curves & figures.keys()):
+    own = ["plane", *(f"curves_{name}" for name in config.chosen_models)]
+    names = Counter([*config.figures.edge_maps, *config.figures.comparisons, *config.sweeps, *own])
+    for name in (name for name, count in names.items() if count > 1):
         yield f"figures: two figures are named {name!r}"
     for name, figure in figures.items():
         yield from _missing(f"figures: {name}: dataset", figure.dataset, config.datasets, "data set")
         if (items := _items(config, figure.dataset)) is not None:
             yield from _missing(f"figures: {name}: item", figure.item, items, f"item of {figure.dataset}")
+
+
+def _sweeps(config: "Config") -> Iterator[str]:
+    for name, sweep in config.sweeps.items():
+        if sweep.extractor == "none":
+            yield f"sweeps.{name}.extractor: 'none' is the baseline, which has no parameters; name another"
+        elif found := list(_missing(f"sweeps.{name}.extractor", sweep.extractor, config.extractors, "extractor")):
+            yield from found
+        else:
+            keys = [BETA2, *config.extractors[sweep.extractor]]
+            what = f"parameter of {sweep.extractor}, nor {BETA2!r},"
+            unknown = list(_missing(f"sweeps.{name}.key", sweep.key, keys, what))
+            yield from unknown or _values(config, name, sweep)
+
+
+def _values(config: "Config", name: str, sweep: "Sweep") -> Iterator[str]:
+    names: dict[str, int] = {}
+    for i, value in enumerate(sweep.values):
+        path = f"sweeps.{name}.values.{i}"
+        try:
+            variant = variant_name(sweep.extractor, sweep.key, value_of(config, sweep, value))
+            TypeAdapter(Name).validate_python(variant)
+        except ValidationError as e:
+            yield f"{path}: {e.errors()[0]['msg']}"
+        except UserError as e:
+            yield f"{path}: {e}"
+        else:
+            if variant in names:
+                yield f"{path}: {value!r} is the same as {sweep.values[names[variant]]!r}; give each value once"
+            names[variant] = i
 
 
 def _items(config: "Config", dataset: str) -> set[str] | None:

@@ -123,7 +123,7 @@ class Comparison(EdgeMaps):
 
 
 class Figures(Section):
-    """The paper's figures; training curves are drawn for every model besides."""
+    """The paper's figures; training curves and the perception-distortion plane are drawn besides."""
 
     edge_maps: dict[Name, EdgeMaps] = {}
     """Figures like the paper's Figure 1, by file name."""

@@ -8,6 +8,8 @@ BASELINE = "none"
 MODELS = {"esrgan": "ESRGAN", "vsrresfeatgan": "VSRResFeatGAN"}
 EXTRACTORS = {"local_variance": "lv", "canny": "canny"}
 EXTRACTORS_LONG = {"local_variance": "Local variance", "canny": "Canny", "none": "None"}
+SYMBOLS = {"beta2": ("β₂", r"$\beta_2$"), "delta": ("δ", "δ")}
+"""Parameters that have a sign in the paper: as text, and for figures, whose letters lack the small 2."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,26 @@ LPIPS_NETS = {"alex": "AlexNet", "vgg": "VGG16"}
 def label(model: str, extractor: str = BASELINE) -> str:
     """Display name of a method: "Bicubic", "ESRGAN", "SA-ESRGAN (lv)", "SA-VSRResFeatGAN (canny)" ...
 
-    Names that the paper does not know are printed as they are: "SA-ESRGAN (sobel)".
+    Names that the paper does not know are printed as they are: "SA-ESRGAN (sobel)". A variant of a sweep,
+    "canny.low_50", says what is different: "SA-ESRGAN (canny, low 50)".
     """
     if model == BICUBIC:
         return "Bicubic"
     name = MODELS.get(model, model)
-    return name if extractor == BASELINE else f"SA-{name} ({EXTRACTORS.get(extractor, extractor)})"
+    own, changed, _ = extractor.partition(".")
+    short = EXTRACTORS.get(own, own) + (f", {setting(extractor)}" if changed else "")
+    return name if extractor == BASELINE else f"SA-{name} ({short})"
+
+
+def setting(variant: str, mathtext: bool = False) -> str:
+    """What a variant of a sweep has different: "low 50" of "canny.low_50", "β₂ 5" of "canny.beta2_5"."""
+    key, _, value = variant.partition(".")[2].rpartition("_")
+    return f"{symbol(key, mathtext)} {value.replace('minus', '−')}"
+
+
+def symbol(key: str, mathtext: bool = False) -> str:
+    """A parameter in print: its sign in the paper, or its name."""
+    return SYMBOLS[key][mathtext] if key in SYMBOLS else key.replace("_", " ")
 
 
 def extractor_label(extractor: str) -> str:

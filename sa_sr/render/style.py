@@ -5,7 +5,7 @@ Figures are laid out in whole pixels of the PNG, so that the plotting library ne
 Matplotlib is imported when a figure is made, not before; no window system and no user settings are involved.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +122,11 @@ def mark(ax: "Axes", crop: tuple[int, int, int, int], scale: float) -> None:
     x, y, w, h = (scale * side for side in crop)
     for colour, width in ((INK, 1.8), (ACCENT, 0.9)):
         ax.add_patch(Rectangle((x, y), w, h, fill=False, edgecolor=colour, linewidth=width, joinstyle="miter"))
+
+
+def by_extractor(extractors: Sequence[str]) -> dict[str, str]:
+    """The colour of each extractor, as the training curves have it: that of its place, black the first."""
+    return {extractor: COLOURS[i % len(COLOURS)] for i, extractor in enumerate(extractors)}
 
 
 def share(columns: int) -> int:

@@ -367,6 +367,10 @@ CONFIG = {
             "figure9": {"model": "esrgan", "dataset": "city_test", "item": "a_1", "frame": 0, "crop": [1, 2, 30, 40]},
         },
     },
+    "sweeps": {
+        "sweep_beta2": {"model": "esrgan", "extractor": "canny", "key": "beta2", "values": [5, 80]}
+        | {"dataset": "photos_test"},
+    },
 }
 
 
@@ -383,6 +387,8 @@ CONFIG = {
         ("figure1", {"edge_maps": "figure1"}, ["coffee", "window 3, delta 0.03", "default parameters"]),
         ("comparison", {"comparison": "figure8"}, ["coffee", "by rule"]),
         ("comparison", {"comparison": "figure9"}, ["frame 0", "by hand (1, 2, 30, 40"]),
+        ("sweep", {"sweep": "sweep_beta2"}, ["ESRGAN over beta2 of canny", "trained with 5, 80", "95 % interval"]),
+        ("plane", {}, ["Blau and Michaeli", "of a table or a sweep", "joined in their order"]),
         ("curves", {"model": "esrgan"}, ["30 steps", "20 for", "15 %", "Every 10 steps"]),
     ],
 )

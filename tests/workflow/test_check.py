@@ -27,6 +27,24 @@ def test_the_plan_is_snakemakes_for_another_experiment_too(demo):
     assert jobs(load(config)) == demo.planned()
 
 
+def test_the_plan_is_snakemakes_with_sweeps(demo):
+    """Over beta2 and over parameters, two that share a run, one with a weight that is calibrated, and two seeds."""
+    demo.config["seeds"] = [1, 2]
+    demo.config["sweeps"] = {
+        "beta2": SWEEP | {"key": "beta2", "values": [5, 20.0, 80]},
+        "more": SWEEP | {"key": "beta2", "values": [80, 160], "dataset": "street_test"},
+        "low": SWEEP | {"key": "low", "values": [50, 100]},
+        "delta": {"model": "vsrresfeatgan", "extractor": "local_variance", "key": "delta", "values": [0.01]}
+        | {"dataset": "city_test", "space": "y", "border": 8, "subset": "interior"},
+    }
+    planned = jobs(load(demo.config))
+    assert planned == demo.planned()
+    assert (planned["train"], planned["sweep"]) == (2 * (6 + 3 + 1 + 1), 4)
+
+
+SWEEP = {"model": "esrgan", "extractor": "canny", "dataset": "photos_test"}
+
+
 def test_the_plan_of_the_baseline_alone_has_no_calibration(demo):
     demo.config["extractors"] = {"none": {}}
     for model in demo.config["models"].values():

@@ -17,7 +17,7 @@ PARTS = ["Snakefile", "workflow", "profiles", "sa_sr", "config"]
 ESRGAN, VSR = {"esrgan": 3}, {"vsrresfeatgan": 3}
 TESTED = {"esrgan": 2, "vsrresfeatgan": 1}
 """Test sets of each model."""
-TAIL = {"aggregate": 1, "statistics": 1, "table": 4, "details": 4, "claims": 1, "comparison": 2, "all": 1}
+TAIL = {"aggregate": 1, "statistics": 1, "table": 4, "details": 4, "claims": 1, "comparison": 2, "plane": 1, "all": 1}
 """What follows whenever something was measured anew."""
 
 
@@ -354,7 +354,7 @@ FOLLOWS = {
     "bicubic": ["evaluate", "comparison"],
     "super_resolve": ["evaluate", "comparison"],
     "evaluate": ["aggregate"],
-    "aggregate": ["statistics", "table", "details", "comparison"],
+    "aggregate": ["statistics", "table", "details", "comparison", "plane"],
     "statistics": ["table", "details", "claims"],
     "shares": ["claims"],
 }
@@ -373,7 +373,8 @@ def closure(rules: list[str]) -> set[str]:
 
 RESOLVE = ["resolve_pretrain", "resolve"]
 TRAININGS = ["pretrain", "calibrate", "train"]
-FIGURES = ["edge_maps", "comparison", "curves"]
+PICTURES = ["edge_maps", "comparison", "curves"]
+FIGURES = [*PICTURES, "plane"]
 TABLES = ["table", "details"]
 PRINTED = [*TABLES, "claims"]
 
@@ -382,7 +383,7 @@ PRINTED = [*TABLES, "claims"]
     ("library", "rules"),
     [
         ("torch", [*TRAININGS, "super_resolve", "evaluate"]),
-        slow("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *FIGURES]),
+        slow("opencv-python", ["prepare", "extract_edges", "bicubic", "evaluate", *PICTURES]),
         slow("matplotlib", FIGURES),
         slow("numpy", ["prepare"]),
         slow("h5py", []),
@@ -431,7 +432,7 @@ MODULES = {
     "data/images": ["prepare"],
     "data/patches": TRAININGS,
     "data/prepare": ["prepare"],
-    "data/resize": ["prepare", "bicubic", *FIGURES],
+    "data/resize": ["prepare", "bicubic", *PICTURES],
     "data/scenes": ["prepare"],
     "data/sources": ["prepare"],
     "data/video": ["prepare"],
@@ -439,7 +440,7 @@ MODULES = {
     "edges/canny": closure(["extract_edges"]) - {"pretrain"},
     "edges/local_variance": closure(["extract_edges"]) - {"pretrain"},
     "edges/none": closure(["extract_edges"]) - {"edge_maps"},
-    "evaluation/__init__": ["evaluate", *FIGURES],
+    "evaluation/__init__": ["evaluate", *PICTURES],
     "evaluation/aggregate": ["aggregate", "statistics"],
     "evaluation/artefacts": ["evaluate"],
     "evaluation/edges": ["evaluate"],
@@ -465,11 +466,13 @@ MODULES = {
     "render/claims": ["claims"],
     "render/details": ["details"],
     "render/differences": PRINTED,
-    "render/figures": FIGURES,
+    "render/figures": PICTURES,
     "render/grid": TABLES,
     "render/labels": ["statistics", "shares", "health", *FIGURES],
     "render/health": ["health"],
     "render/page": [*PRINTED, "shares", "health"],
+    "render/placing": ["plane"],
+    "render/plane": ["plane"],
     "render/published": PRINTED,
     "render/shares": ["shares"],
     "render/spec": PRINTED,

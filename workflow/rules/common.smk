@@ -1,6 +1,7 @@
 # Names of files, the checked configuration and code fingerprints; no rules.
 
 import json
+import re
 from shlex import quote
 import os
 import sys
@@ -38,16 +39,22 @@ RUNS = {run.name: run for run in CFG.runs}
 BY_EXTRACTOR, BY_RUN = json.dumps(list(CFG.extractors)), json.dumps(list(RUNS))
 
 
+def one_of(names):
+    """The pattern of a wildcard that has one of these values; a name may hold dots."""
+    return "|".join(map(re.escape, names)) or "-"
+
+
 wildcard_constraints:
-    dataset="|".join(CFG.datasets),
-    extractor="|".join(CFG.extractors),
-    model="|".join(CFG.chosen_models),
+    dataset=one_of(CFG.datasets),
+    variant=one_of(CFG.edges),
+    model=one_of(CFG.chosen_models),
     seed="[0-9]+",
-    run="|".join(RUNS),
-    method="|".join(["bicubic", *RUNS]),
-    table="|".join(CFG.tables) or "-",
-    edge_maps="|".join(CFG.figures.edge_maps) or "-",
-    comparison="|".join(CFG.figures.comparisons) or "-",
+    run=one_of(RUNS),
+    method=one_of(["bicubic", *RUNS]),
+    table=one_of(CFG.tables),
+    edge_maps=one_of(CFG.figures.edge_maps),
+    comparison=one_of(CFG.figures.comparisons),
+    sweep=one_of(CFG.sweeps),
 
 
 def text(value):
@@ -59,8 +66,8 @@ def data(dataset):
     return f"{OUT}/data/{dataset}.h5"
 
 
-def edges(dataset, extractor):
-    return f"{OUT}/edges/{dataset}/{extractor}.h5"
+def edges(dataset, variant):
+    return f"{OUT}/edges/{dataset}/{variant}.h5"
 
 
 def asset(name):
@@ -89,7 +96,7 @@ def missing_data():
 
 def methods(dataset):
     """Bicubic and every run that is tested on a data set."""
-    return ["bicubic", *(run.name for run in CFG.runs if dataset in CFG.model(run.model).test_sets)]
+    return ["bicubic", *(run.name for run in CFG.runs if dataset in CFG.test_sets(run))]
 
 
 def evaluations():
@@ -100,7 +107,7 @@ def evaluations():
 
 def first_seed(model):
     """The runs of a model which stand side by side in a figure."""
-    return [run.name for run in CFG.runs if run.model == model and run.seed == CFG.seeds[0]]
+    return [f"{model}-{extractor}-s{CFG.seeds[0]}" for extractor in CFG.extractors]
 
 
 def compared(figure):
@@ -111,7 +118,7 @@ def compared(figure):
 def run_edges(run, dataset):
     """The edge maps that a run learns from; none where it makes them from its patches."""
     crops = CFG.train_spec(RUNS[run]).terms.edge_scope == "crop"
-    return [] if crops else edges(dataset, RUNS[run].extractor)
+    return [] if crops else edges(dataset, CFG.variant(RUNS[run]).edges)
 
 
 def calibration(run):

@@ -1,4 +1,4 @@
-# What people look at: the paper's tables and figures, and the training curves.
+# What people look at: the paper's tables and figures, the training curves, and curves over parameters.
 
 
 rule table:
@@ -190,3 +190,44 @@ rule curves:
         code=code("curves"),
     shell:
         "sa-sr figure curves {input} --out {output.png} --log {log}"
+
+
+rule sweep:
+    input:
+        differences=f"{OUT}/evaluation/differences.csv",
+        shares=f"{OUT}/tables/shares.csv",
+    output:
+        png=report(
+            f"{OUT}/figures/{{sweep}}.png",
+            caption="../report/sweep.rst",
+            category="Sweeps",
+            labels={"figure": "{sweep}"},
+        ),
+        pdf=f"{OUT}/figures/{{sweep}}.pdf",
+    log:
+        f"{OUT}/logs/figure/{{sweep}}.log",
+    params:
+        spec=lambda wc: text(CFG.sweep_spec(wc.sweep)),
+        code=code("sweep"),
+    shell:
+        "sa-sr figure sweep {input.differences} --shares {input.shares} --spec {params.spec:q} --out {output.png} --log {log}"
+
+
+rule plane:
+    input:
+        f"{OUT}/evaluation/means.csv",
+    output:
+        png=report(
+            f"{OUT}/figures/plane.png",
+            caption="../report/plane.rst",
+            category="Figures",
+            labels={"figure": "plane"},
+        ),
+        pdf=f"{OUT}/figures/plane.pdf",
+    log:
+        f"{OUT}/logs/figure/plane.log",
+    params:
+        spec=text(CFG.plane_spec()),
+        code=code("plane"),
+    shell:
+        "sa-sr figure plane {input} --spec {params.spec:q} --out {output.png} --log {log}"

@@ -1,0 +1,252 @@
+"""Figure `sweep`: the metrics over the values of one parameter, beside the baseline.
+
+Every value is drawn as baseline + paired difference, with the interval of that difference: it lies clear of the
+baseline's line exactly where the two are told apart. The spread of the photos, which both have in common, is not in it.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sa_sr.errors import UserError
+from sa_sr.render import style
+from sa_sr.render.labels import BASELINE, METRICS, SPACES, extractor_label, label, symbol
+from sa_sr.render.placing import Label, place
+from sa_sr.render.shares import PAPER
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = ("lpips", "psnr", "ssim")
+LEFT, RIGHT, HEIGHT, BELOW = 84, 14, 236, 76
+"""Pixels beside, of and below a panel."""
+AUTO = "auto"
+DECADE = 10
+"""Values that span more than this, and are positive, stand on a logarithmic axis."""
+DIGIT = 11
+"""Pixels of a digit at the axes."""
+
+
+class SweepSpec(BaseModel):
+    """What one figure shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    extractors: tuple[str, ...]
+    """Those of the configuration, in the order of their colours."""
+    model: str
+    extractor: str
+    key: str
+    """What is varied: `beta2` or a parameter of the extractor."""
+    points: tuple[tuple[str, bool | float | str], ...]
+    """Variant and value, in the order of the line; that of the extractor's own name is the configured one. "auto": the
+    beta2 that its calibration found."""
+    dataset: str
+    space: Literal["rgb", "y"]
+    border: int
+    subset: Literal["all", "interior"]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the values are numbers; others stand side by side."""
+        return all(isinstance(value, float) or value == AUTO for _, value in self.points)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value and its interval; None where nothing was found to make one from."""
+
+    value: float
+    interval: tuple[float, float] | None
+    baseline: float
+    sample: str
+    """What the interval is over: "6 images, 1 seed"."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A value of the parameter: where it stands, its name, what was measured, and the share in training (%)."""
+
+    x: float
+    name: str
+    configured: bool
+    measured: dict[str, Measured]
+    share: float
+
+
+def figure_sweep(differences: Path, shares: Path, spec: SweepSpec, out: Path) -> None:
+    """Draw LPIPS, PSNR and SSIM over the values of a parameter, and LPIPS over the share of the SA part.
+
+    differences: differences.csv of `statistics`; shares: shares.csv; spec: which sweep; out: the figure, .png and .pdf.
+    The configured value has a ring. A point without an interval is drawn alone. Raises UserError naming the variant
+    that one of the tables lacks.
+    """
+    points = _points(differences, shares, spec)
+    by_extractor = style.by_extractor(spec.extractors)
+    names = {label(spec.model, e): by_extractor[e] for e in (BASELINE, spec.extractor)}
+    black, colour = names.values()
+    width, top = style.WIDTH // 4 - LEFT - RIGHT, 62 + style.LINE
+    with style.figure(style.WIDTH, top + HEIGHT + BELOW + style.FOOT, out) as fig:
+        for i, metric in enumerate(SHOWN):
+            ax = style.panel(fig, i * (LEFT + width + RIGHT) + LEFT, top, width, HEIGHT)
+            ax.axhline(points[0].measured[metric].baseline, color=black, linewidth=0.9, zorder=2)
+            _curve(ax, metric, [point.x for point in points], points, colour)
+            _values_axis(ax, points, spec)
+        ax = style.panel(fig, 3 * (LEFT + width + RIGHT) + LEFT, top, width, HEIGHT)
+        baseline = points[0].measured["lpips"].baseline
+        ax.axhline(baseline, color=black, linewidth=0.9, zorder=2)
+        ax.plot([0], [baseline], "o", color=black, markersize=4, zorder=4)
+        _over_share(ax, points, colour)
+        style.key(fig, LEFT, names)
+        style.footnote(fig, LEFT, _remarks(points, spec))
+
+
+def _values_axis(ax: "Axes", points: list[Point], spec: SweepSpec) -> None:
+    """The horizontal axis: the values themselves, as many as can be written without touching."""
+    xs = [point.x for point in points]
+    if spec.numeric and min(xs) > 0 and max(xs) > DECADE * min(xs):
+        ax.set_xscale("log")
+    ax.minorticks_off()
+    _limits(ax, xs)
+    shown = _apart(ax, points)
+    ax.set_xticks(xs, [point.name if point in shown else "" for point in points])
+    ax.set_xlabel(f"{extractor_label(spec.extractor)}: {symbol(spec.key, mathtext=True)}")
+
+
+def _over_share(ax: "Axes", points: list[Point], colour: str) -> None:
+    """LPIPS over the share, the paper's as a dotted line. The values stand at their points, bars in the first panel."""
+    from matplotlib.ticker import MaxNLocator
+
+    _curve(ax, "lpips", [point.share for point in points], points, colour, bars=False)
+    most = max(PAPER, *(point.share for point in points))
+    ax.set_xlim(-0.06 * most, 1.15 * most)
+    ax.set_xlabel("SA share of the loss (%)")
+    ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
+    ax.axvline(PAPER, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+    words = {"ha": "right", "va": "bottom", "size": 7, "color": style.MUTED, "transform": ax.transAxes}
+    ax.text(1, 1.015, f"dotted: {PAPER} %, paper", **words)
+    at = [(point.share, point.measured["lpips"].value) for point in points]
+    labels = [Label(point.name, where, colour) for point, where in zip(points, at, strict=True)]
+    baseline = points[0].measured["lpips"].baseline
+    level = np.array([(x, baseline) for x in ax.get_xlim()])
+    dotted = np.array([(PAPER, y) for y in ax.get_ylim()])
+    place(ax, [*labels, Label("", (0, baseline), colour)], [np.array(at), level, dotted])
+
+
+def _curve(ax: "Axes", metric: str, xs: list[float], points: list[Point], colour: str, bars: bool = True) -> None:
+    """Points joined in their order, with bars for their intervals, and a ring at the configured one."""
+    from matplotlib.ticker import MaxNLocator
+
+    measured = [point.measured[metric] for point in points]
+    ax.plot(xs, [one.value for one in measured], "-", color=colour, linewidth=0.7, alpha=0.6, zorder=3)
+    for x, one, point in zip(xs, measured, points, strict=True):
+        if one.interval and bars:
+            low, high = one.interval
+            reach = [[one.value - low], [high - one.value]]
+            ax.errorbar(x, one.value, yerr=reach, color=colour, linewidth=0.9, capsize=2.2)
+        face, size = ("white", 6) if point.configured else (colour, 4)
+        ax.plot([x], [one.value], "o", color=colour, markerfacecolor=face, markersize=size, zorder=4)
+    ax.margins(y=0.14)
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    ax.set_title(_heading(metric), loc="left", pad=5)
+
+
+def _limits(ax: "Axes", xs: list[float]) -> None:
+    """Room at both ends: a tenth of the span, on whatever scale."""
+    to, back = (np.log, np.exp) if ax.get_xscale() == "log" else (np.asarray, np.asarray)
+    low, high = to(min(xs)), to(max(xs))
+    room = 0.1 * (high - low) or 0.5
+    ax.set_xlim(float(back(low - room)), float(back(high + room)))
+
+
+def _apart(ax: "Axes", points: list[Point]) -> list[Point]:
+    """The points whose values can be written at the axis without touching; the configured one comes first."""
+    taken: list[tuple[float, float]] = []
+    shown = []
+    for point in sorted(points, key=lambda point: not point.configured):
+        at = ax.transData.transform((point.x, 0))[0]
+        half = DIGIT * (len(point.name) + 1) / 2
+        if all(at + half <= low or at - half >= high for low, high in taken):
+            taken.append((at - half, at + half))
+            shown.append(point)
+    return shown
+
+
+def _heading(metric: str) -> str:
+    m = METRICS[metric]
+    return f"{m.label} ({m.unit}) {m.arrow}" if m.unit else f"{m.label} {m.arrow}"
+
+
+def _remarks(points: list[Point], spec: SweepSpec) -> str:
+    samples = dict.fromkeys(m.sample for point in points for m in point.measured.values() if m.interval)
+    over = f"Bars: 95 % interval of the paired difference to {label(spec.model)} ({'; '.join(samples)}). "
+    how = f"PSNR and SSIM on {SPACES[spec.space]}, border {spec.border}."
+    ring = "the configured value" if dict(spec.points)[spec.extractor] != AUTO else "calibrated (auto)"
+    return f"{over if samples else ''}Ring: {ring}. {how}"
+
+
+# --- what stands in the tables ---
+
+
+def _points(differences: Path, shares: Path, spec: SweepSpec) -> list[Point]:
+    measured, trained = _measured(differences, spec), _trained(shares, spec)
+    found = []
+    for i, (variant, value) in enumerate(spec.points):
+        for table, known in ((differences, measured), (shares, trained)):
+            if variant not in known:
+                raise UserError(f"{table}: has no {spec.model}-{variant}, which this sweep shows; make it anew")
+        beta2, share = trained[variant]
+        value = beta2 if value == AUTO else value
+        name = f"{value:g}" if isinstance(value, float) else str(value).lower()
+        x = float(value) if spec.numeric else float(i)
+        found.append(Point(x, name, variant == spec.extractor, measured[variant], 100 * share))
+    return sorted(found, key=lambda point: point.x)
+
+
+def _measured(path: Path, spec: SweepSpec) -> dict[str, dict[str, Measured]]:
+    """What was measured of each variant, by metric."""
+    wanted = {("psnr", spec.space, spec.border), ("ssim", spec.space, spec.border), ("lpips", "rgb", 0)}
+    found: dict[str, dict[str, Measured]] = {}
+    for row in _rows(path):
+        try:
+            where = (row["model"], row["dataset"], row["subset"], row["region"])
+            quantity = (row["metric"], row["space"], int(row["border"]))
+            if where == (spec.model, spec.dataset, spec.subset, "all") and quantity in wanted:
+                found.setdefault(row["extractor"], {})[row["metric"]] = _one(row)
+        except (KeyError, ValueError, TypeError) as e:
+            raise UserError(f"{path}: not a readable table of differences ({e!r}); delete it and run again") from e
+    return {variant: metrics for variant, metrics in found.items() if len(metrics) == len(wanted)}
+
+
+def _one(row: dict[str, Any]) -> Measured:
+    baseline, difference = float(row["baseline"]), float(row["difference"])
+    interval = (baseline + float(row["low"]), baseline + float(row["high"])) if row["low"] and row["high"] else None
+    seeds = int(row["seeds"])
+    sample = f"{row['units']} {row['unit']}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    return Measured(baseline + difference, interval, baseline, sample)
+
+
+def _trained(path: Path, spec: SweepSpec) -> dict[str, tuple[float, float]]:
+    """beta2 and share in training of each variant, means over the seeds."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in _rows(path):
+        try:
+            if row["model"] == spec.model:
+                values = float(row["beta2"]), float(row["share_in_training"])
+                found.setdefault(row["extractor"], []).append(values)
+        except (KeyError, ValueError, TypeError) as e:
+            raise UserError(f"{path}: not a readable table of shares ({e!r}); delete it and run again") from e
+    return {variant: (fmean(b for b, _ in v), fmean(s for _, s in v)) for variant, v in found.items()}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    try:
+        with open(path, newline="", encoding="utf-8") as f:
+            return list(csv.DictReader(f))
+    except (OSError, ValueError) as e:
+        raise UserError(f"{path}: can't be read ({e}); delete it and run again") from e
