@@ -20,6 +20,7 @@ include: "workflow/rules/edges.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/render.smk"
+include: "workflow/rules/page.smk"
 
 
 if workflow.output_settings.dryrun and (missing := missing_data()):
@@ -46,6 +47,7 @@ localrules:
 
 rule all:
     input:
+        f"{OUT}/index.html",
         expand(f"{OUT}/tables/{{table}}.{{kind}}", table=CFG.tables, kind=["csv", "md", "tex"]),
         [f"{OUT}/tables/shares.{kind}" for kind in ("csv", "md") if CFG.calibrated],
         [f"{OUT}/tables/health.{kind}" for kind in ("csv", "md")],

@@ -33,6 +33,13 @@ PLACES = {
     },
     "edge_maps": {"": "figures.edge_maps.{stem}"},
     "comparison": {"": "figures.comparisons.{stem}"},
+    "results_page": {
+        "spec.parameters": "extractors",
+        "spec.space": "evaluation.spaces.0",
+        "spec.border": "evaluation.borders.0",
+        "spec.lpips": "evaluation.lpips",
+        "spec": "",
+    },
     "resolve": {
         "spec.seed": "seeds",
         "spec.precision": "precision",

@@ -47,6 +47,7 @@ def jobs(config: Config) -> dict[str, int]:
         "edge_maps": len(config.figures.edge_maps),
         "comparison": len(config.figures.comparisons),
         "curves": len(config.chosen_models),
+        "results_page": 1,
         "all": 1,
     }
     return {rule: count for rule, count in planned.items() if count}

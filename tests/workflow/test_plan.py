@@ -28,6 +28,7 @@ def test_the_demo_is_exactly_these_jobs(demo):
         "edge_maps": 1,
         "comparison": 3,
         "curves": models,
+        "results_page": 1,
         "all": 1,
     }
 

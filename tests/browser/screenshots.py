@@ -1,0 +1,40 @@
+"""Screenshots of a results page for the documentation: python -m tests.browser.screenshots results/demo/index.html"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from tests.browser.chromium import browser
+
+SHOTS = {
+    "results-wide": (1440, 1000, "light", ["Side by side"]),
+    "results-dark": (1440, 1000, "dark", []),
+    "results-narrow": (375, 812, "light", []),
+}
+"""Width and height of the window, theme, and the buttons that are pressed."""
+FOLDER = Path("docs/screenshots")
+
+
+def take(page: Path, folder: Path) -> None:
+    """Write one PNG of the gallery for each of SHOTS, in 256 colours of its own."""
+    with browser() as chromium:
+        for name, (width, height, theme, buttons) in SHOTS.items():
+            context = chromium.new_context(
+                viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
+            )
+            tab = context.new_page()
+            tab.goto(page.resolve().as_uri())
+            tab.wait_for_selector("#stage[aria-busy=false]")
+            for button in buttons:
+                tab.get_by_role("button", name=button).click()
+            tab.evaluate("scrollTo({top: document.getElementById('gallery').offsetTop - 48, behavior: 'instant'})")
+            file = folder / f"{name}.png"
+            folder.mkdir(parents=True, exist_ok=True)
+            tab.screenshot(path=file)
+            Image.open(file).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT).save(file, optimize=True)
+            context.close()
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]), FOLDER)
