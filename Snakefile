@@ -53,5 +53,5 @@ rule all:
         [f"{OUT}/tables/health.{kind}" for kind in ("csv", "md")],
         expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons]),
         expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.chosen_models),
-        expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means"]),
+        expand(f"{OUT}/evaluation/{{part}}", part=["frames.csv", "frames.parquet", "clips.csv", "means.csv"]),
         expand(f"{OUT}/train/{{run}}/model.safetensors", run=[run.name for run in CFG.runs]),

@@ -263,7 +263,7 @@ def evaluate(
     out: Out,
     threads: Threads = 1,
 ) -> None:
-    """Measure PSNR, SSIM and LPIPS of every frame."""
+    """Measure every frame: PSNR, SSIM, LPIPS, their regions, edges, noise, colour, and how a clip's frames follow."""
     from sa_sr.config import Evaluation, Run
     from sa_sr.evaluation.protocol import Protocol, evaluate
 
@@ -275,16 +275,18 @@ def evaluate(
         ssim=settings.ssim,
         lpips=settings.lpips.net,
         lpips_version=settings.lpips.version,
+        regions=settings.regions,
+        edges=settings.edges,
     )
     evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, threads=threads, **run)
 
 
 @stage(app)
-def aggregate(csvs: list[Path], frames: File, clips: File, means: File) -> None:
+def aggregate(csvs: list[Path], frames: File, clips: File, means: File, parquet: File) -> None:
     """Join all measurements, and average them over the frames of each clip, then over the clips of each data set."""
     from sa_sr.evaluation.aggregate import aggregate
 
-    aggregate(csvs, frames, clips, means)
+    aggregate(csvs, frames, clips, means, parquet)
 
 
 @stage(app)

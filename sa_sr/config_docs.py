@@ -28,7 +28,7 @@ from sa_sr.config.models import (
     VsrResFeatGanLoss,
     VSRResNetSize,
 )
-from sa_sr.config.results import LpipsChoice, Table
+from sa_sr.config.results import Edges, LpipsChoice, Regions, Table
 from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Url
 from sa_sr.files import write_text
 from sa_sr.plugins import find, names
@@ -84,6 +84,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "models.<model>.train and .pretrain": Optimise,
     "evaluation": Evaluation,
     "evaluation.lpips": LpipsChoice,
+    "evaluation.regions": Regions,
+    "evaluation.edges": Edges,
     "tables.<name>": Table,
     "figures": Figures,
     "figures.edge_maps.<name>": EdgeMaps,

@@ -19,6 +19,7 @@ def problems(config: "Config") -> Iterator[str]:
     yield from _assets(config)
     yield from _extractors(config)
     yield from _models(config)
+    yield from _evaluation(config)
     yield from _rendering(config)
     yield from _leaks(config)
 
@@ -66,6 +67,16 @@ def _models(config: "Config") -> Iterator[str]:
             yield f"models.{name}.loss.beta2.none: is {model.loss.beta2['none']}, but the baseline has no edges; give 0"
         if name == "esrgan" and model.patch % 32:
             yield f"models.{name}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
+
+
+def _evaluation(config: "Config") -> Iterator[str]:
+    regions, edges = config.evaluation.regions, config.evaluation.edges
+    if regions.window % 2 == 0:
+        yield f"evaluation.regions.window: {regions.window} is even; a window has its pixel in the middle"
+    if regions.texture >= regions.edge:
+        yield f"evaluation.regions: texture {regions.texture} is not below edge {regions.edge}"
+    if edges.low > edges.high:
+        yield f"evaluation.edges: low {edges.low} is above high {edges.high}"
 
 
 def _rendering(config: "Config") -> Iterator[str]:

@@ -15,10 +15,10 @@ EDGE = 2
 """Frames at each end of a clip where the five-frame window is incomplete: the subset `interior` is without them."""
 
 
-def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path) -> None:
+def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path, parquet: Path) -> None:
     """Stage: join the CSVs of `evaluate`, average over the frames of each item, then over the items of each data set.
 
-    frames: all rows; clips: one per method, data set, item, subset and quantity, `n` counting the frames; means: the
+    frames, parquet: all rows, as CSV and as Parquet with typed columns; clips: one per method, data set, item, subset and quantity, `n` counting the frames; means: the
     same without the item, `n` counting the items, each of which weighs the same, and `frames` all of their frames.
     subset `all` is every frame, `interior` leaves out the first and last two of a clip (an image keeps its one). Order
     is that of the input.
@@ -36,6 +36,8 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path) -> None:
     for table, path in ((rows, frames), (per_item, clips), (per_set, means)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    with atomic_path(parquet) as temporary:
+        rows.to_parquet(temporary, engine="pyarrow", index=False)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -1,11 +1,12 @@
-"""PSNR, SSIM and LPIPS of 8-bit images, as super-resolution papers report them.
+"""PSNR, SSIM and LPIPS of 8-bit images, as super-resolution papers report them, of whole frames and of regions.
 
 Conventions (BasicSR's): images are rounded to uint8 first; `border` pixels are cut off at each side; space "y" is the
 luma of ITU-R BT.601 in studio range (16 to 235, as of MATLAB's rgb2ycbcr), not rounded again; the peak is 255 in both
-spaces. LPIPS sees the whole RGB image.
+spaces. LPIPS sees the whole RGB image. A region has the mean squared error of its pixels, and the mean of the SSIM and
+LPIPS maps there.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ import cv2
 import numpy as np
 
 from sa_sr.errors import UserError
+from sa_sr.evaluation import WHOLE
+from sa_sr.evaluation.pictures import check, check_mask, crop, studio_luma
 
 SPACES = ("rgb", "y")
 PEAK = 255.0
@@ -72,16 +75,32 @@ def scores(
     spaces: Sequence[str] = SPACES,
     borders: Sequence[int] = (4,),
     window: str = "gaussian",
-) -> Iterator[tuple[str, str, int, float]]:
-    """(metric, space, border, value) of PSNR and SSIM for all spaces and borders: the same numbers, sooner."""
+    regions: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[tuple[str, str, str, int, float]]:
+    """(metric, region, space, border, value) of PSNR and SSIM for all spaces and borders.
+
+    Of region "all" these are the numbers of `psnr` and `ssim`, sooner. regions: boolean masks (H, W) by name, of which
+    those are left out that have no pixel within the border; SSIM is known at the centres of its windows only.
+    """
     _check_name("window", window, WINDOWS)
+    regions = regions or {}
+    for mask in regions.values():
+        check_mask(mask, hr)
+    half = len(WINDOWS[window].weights) // 2
     for space in spaces:
         channels = _channels(sr, hr, space)
         # cutting the border off the image or off the map comes to the same
         similarity = _ssim_map(*channels, WINDOWS[window])
+        error, likeness = _summed((channels[0] - channels[1]) ** 2), _summed(similarity)
+        count = channels[0].shape[2]
         for border in borders:
-            yield "psnr", space, border, _psnr(*channels, border)
-            yield "ssim", space, border, _ssim(similarity, border, WINDOWS[window])
+            yield "psnr", WHOLE, space, border, _psnr(*channels, border)
+            yield "ssim", WHOLE, space, border, _ssim(similarity, border, WINDOWS[window])
+            for name, mask in regions.items():
+                if (inner := crop(mask, border)).any():
+                    yield "psnr", name, space, border, _decibels(crop(error, border)[inner].mean() / count)
+                if (inner := crop(mask[half:-half, half:-half], border, 2 * half)).any():
+                    yield "ssim", name, space, border, float(crop(likeness, border)[inner].mean() / count)
 
 
 def lpips(
@@ -132,6 +151,7 @@ class Lpips:
             model.net.load_state_dict({key: features[key.partition(".")[2]] for key in model.net.state_dict()})
         except (KeyError, RuntimeError) as e:
             raise UserError(f"{weights}: not the network that LPIPS needs here, the asset {NETS[net].asset}") from e
+        self.package: Any = lpips
         self.model = model.eval().requires_grad_(False).to(device)
         self.smallest = NETS[net].smallest
         self.device = device
@@ -141,14 +161,55 @@ class Lpips:
 
         They need 31 pixels a side for AlexNet and 16 for VGG16.
         """
+        check(sr=sr, hr=hr)
+        return self.distance(self.features(sr), self.features(hr))
+
+    def features(self, image: np.ndarray) -> "Features":
+        """What the network sees in one (H, W, 3) uint8 RGB image; ValueError for others, as above."""
         import torch
 
-        _check(sr, hr)
-        if min(sr.shape[:2]) < self.smallest:
-            raise ValueError(f"LPIPS needs {self.smallest} pixels a side, got {sr.shape[1]}x{sr.shape[0]}")
+        check(image=image)
+        if min(image.shape[:2]) < self.smallest:
+            raise ValueError(f"LPIPS needs {self.smallest} pixels a side, got {image.shape[1]}x{image.shape[0]}")
         with torch.inference_mode():
-            a, b = (torch.tensor(x, device=self.device).permute(2, 0, 1)[None] / 127.5 - 1 for x in (sr, hr))
-            return float(self.model(a, b))
+            x = torch.tensor(image, device=self.device).permute(2, 0, 1)[None] / 127.5 - 1
+            x = self.model.scaling_layer(x) if self.model.version == "0.1" else x
+            return Features(image.shape, [self.package.normalize_tensor(layer) for layer in self.model.net(x)])
+
+    def distance(self, sr: "Features", hr: "Features") -> float:
+        """The distance of two images of one size by their features, to the bit that of the package."""
+        return self._mean(self._layers(sr, hr))
+
+    def distance_and_map(self, sr: "Features", hr: "Features") -> tuple[float, np.ndarray]:
+        """The distance, and where it comes from: (H, W) float32, the map of the package with `spatial=True`.
+
+        Each layer's map is enlarged bilinearly, so that the mean of their sum is close to the distance, but not equal.
+        """
+        import torch
+
+        layers = self._layers(sr, hr)
+        with torch.inference_mode():
+            spread = sum(self.package.upsample(layer, sr.shape[:2]) for layer in layers)
+        return self._mean(layers), spread[0, 0].cpu().numpy()
+
+    def _layers(self, sr: "Features", hr: "Features") -> list[Any]:
+        """The weighted squared difference in each layer: tensors (1, 1, h, w)."""
+        import torch
+
+        if sr.shape != hr.shape:
+            raise ValueError(f"sr {sr.shape} and hr {hr.shape} differ in size")
+        with torch.inference_mode():
+            return [weigh((a - b) ** 2) for weigh, a, b in zip(self.model.lins, sr.layers, hr.layers, strict=True)]
+
+    def _mean(self, layers: list[Any]) -> float:
+        return float(sum(self.package.spatial_average(layer, keepdim=True) for layer in layers))
+
+
+class Features(NamedTuple):
+    """Of an image of this shape, what each layer of an LPIPS network gives, normalised: tensors (1, C, h, w)."""
+
+    shape: tuple[int, ...]
+    layers: list[Any]
 
 
 @lru_cache(maxsize=2)
@@ -161,38 +222,25 @@ def _check_name(what: str, name: str, known: Collection[str]) -> None:
         raise ValueError(f"{what} must be one of {', '.join(known)}; got {name!r}")
 
 
-def _check(sr: Any, hr: Any) -> None:
-    """Refuse what would give a number that means something else."""
-    for name, image in (("sr", sr), ("hr", hr)):
-        if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-            raise ValueError(f"{name} must be a uint8 array; got {getattr(image, 'dtype', type(image).__name__)}")
-        if image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"{name} must be (H, W, 3); got {image.shape}")
-    if sr.shape != hr.shape:
-        raise ValueError(f"sr {sr.shape} and hr {hr.shape} differ in size")
-
-
 def _channels(sr: np.ndarray, hr: np.ndarray, space: str) -> tuple[np.ndarray, np.ndarray]:
     """Both images as float64 (H, W, C) in 0..255: C is 3 for "rgb", 1 for "y"."""
-    _check(sr, hr)
+    check(sr=sr, hr=hr)
     _check_name("space", space, SPACES)
     a, b = sr.astype(np.float64), hr.astype(np.float64)
-    return (a, b) if space == "rgb" else (_luma(a), _luma(b))
-
-
-def _luma(rgb: np.ndarray) -> np.ndarray:
-    """BT.601 luma as MATLAB's rgb2ycbcr scales it, in float64 and unrounded: (H, W, 1), 16 to 235."""
-    return rgb @ (np.array([[65.481], [128.553], [24.966]]) / 255) + 16
+    return (a, b) if space == "rgb" else (studio_luma(a), studio_luma(b))
 
 
 def _psnr(a: np.ndarray, b: np.ndarray, border: int) -> float:
-    error = _crop(a, border) - _crop(b, border)
-    mse = np.vdot(error, error) / error.size
+    error = crop(a, border) - crop(b, border)
+    return _decibels(np.vdot(error, error) / error.size)
+
+
+def _decibels(mse: float) -> float:
     return float(10 * np.log10(PEAK**2 / mse)) if mse else float("inf")
 
 
 def _ssim(similarity: np.ndarray, border: int, window: Window) -> float:
-    return float(_crop(similarity, border, len(window.weights) - 1).mean())
+    return float(crop(similarity, border, len(window.weights) - 1).mean())
 
 
 def _ssim_map(a: np.ndarray, b: np.ndarray, window: Window) -> np.ndarray:
@@ -212,11 +260,6 @@ def _ssim_map(a: np.ndarray, b: np.ndarray, window: Window) -> np.ndarray:
     return (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
 
 
-def _crop(x: np.ndarray, border: int, lost: int = 0) -> np.ndarray:
-    """`x` without `border` pixels at each side; `lost`: how much smaller than the image it already is."""
-    height, width = x.shape[0] - 2 * border, x.shape[1] - 2 * border
-    if border < 0:
-        raise ValueError(f"border must not be negative, got {border}")
-    if height < 1 or width < 1:
-        raise ValueError(f"border {border} needs an image of at least {2 * border + lost + 1} pixels a side")
-    return x[border : border + height, border : border + width]
+def _summed(x: np.ndarray) -> np.ndarray:
+    """Over the channels, (H, W, C) to (H, W)."""
+    return np.einsum("hwc->hw", x)

@@ -4,31 +4,46 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
+from sa_sr.config.results import Edges, Regions
 from sa_sr.errors import UserError
-from sa_sr.evaluation import COLUMNS
-from sa_sr.evaluation.metrics import SPACES, Lpips, scores
+from sa_sr.evaluation import COLUMNS, WHOLE
+from sa_sr.evaluation.artefacts import colour_shift, noise
+from sa_sr.evaluation.edges import edge_match
+from sa_sr.evaluation.metrics import SPACES, Features, Lpips, scores
+from sa_sr.evaluation.regions import regions
+from sa_sr.evaluation.temporal import flow_error, motion, warping_error
 from sa_sr.files import atomic_path
 from sa_sr.layout import h5_items
 from sa_sr.progress import progress
 
 
+Value = tuple[str, str, str, int, float]
+"""Metric, region, space, border, value."""
+
+
 @dataclass(frozen=True)
 class Protocol:
-    """What is measured: PSNR and SSIM in each space with each border cut off, and LPIPS of the whole RGB frame."""
+    """What is measured, and how.
+
+    PSNR and SSIM in each space with each border cut off, LPIPS of the RGB frame, each of the whole frame and of its
+    regions; edges, noise, colour; and of clips what their frames have to do with each other.
+    """
 
     spaces: tuple[str, ...] = SPACES
     borders: tuple[int, ...] = (4, 8)
     ssim: str = "gaussian"
     """Window of SSIM, "gaussian" or "uniform"."""
     lpips: str | None = "alex"
-    """Network of LPIPS, "alex" or "vgg"; None leaves LPIPS out."""
+    """Network of LPIPS, "alex" or "vgg"; None leaves LPIPS and tLPIPS out."""
     lpips_version: str = "0.1"
     """Of LPIPS's linear layers, "0.1" or "0.0"."""
+    regions: Regions = Regions()
+    edges: Edges = Edges()
 
 
 def evaluate(
@@ -48,8 +63,9 @@ def evaluate(
 
     sr: file with sr/<item>; data: file with hr/<item>; out: CSV with the columns COLUMNS, whole or not at all. method,
     model, extractor, seed and dataset go into every row; bicubic has neither extractor nor seed. lpips_weights: the
-    asset of the LPIPS network, see `Lpips`; threads: of the CPU. Frames count from 0; values have 6 decimals; LPIPS has
-    space rgb and border 0.
+    asset of the LPIPS network, see `Lpips`; threads: of the CPU. Frames count from 0, and what is measured on two frames
+    stands at the later one; values have 6 decimals. All but PSNR and SSIM have border 0. What does not exist has no
+    row: a region without pixels, a warping error where no pixel is visible in both frames.
     Raises UserError naming the item that one file lacks, whose shape differs, or whose frames are too small.
     """
     cv2.setNumThreads(threads)
@@ -61,13 +77,30 @@ def evaluate(
         with open(temporary, "w", newline="", encoding="utf-8") as f:
             table = csv.writer(f, lineterminator="\n")
             table.writerow(COLUMNS)
-            work = ((item, t, a, b) for item, a, b in pairs for t in range(len(b)))
-            for item, t, a, b in progress(work, f"evaluate {method} on {dataset}", total, unit="frames"):
+            work = ((item, t, a[t], b[t], len(b)) for item, a, b in pairs for t in range(len(b)))
+            before = None
+            for item, t, ours, theirs, length in progress(work, f"evaluate {method} on {dataset}", total, unit="frames"):
                 try:
-                    for *quantity, value in _measure(a[t], b[t], protocol, lpips):
-                        table.writerow([*head, item, t, len(b), *quantity, f"{value:.6f}"])
+                    now = Pair.of(ours, theirs, lpips)
+                    values = [*_frame(now, protocol, lpips), *(_motion(before, now, lpips) if before and t else ())]
                 except ValueError as e:
-                    raise UserError(f"{sr}: sr/{item}, frame {t}: {e}") from e
+                    raise UserError(f"{sr}: sr/{item}, frame {t}, beside hr/{item} of {data}: {e}") from e
+                for *quantity, value in values:
+                    table.writerow([*head, item, t, length, *quantity, f"{value:.6f}"])
+                before = now
+
+
+class Pair(NamedTuple):
+    """A frame, the truth, and what LPIPS sees of both: looked at once, for it is compared twice more in a clip."""
+
+    sr: np.ndarray
+    hr: np.ndarray
+    sr_features: Features | None
+    hr_features: Features | None
+
+    @classmethod
+    def of(cls, sr: np.ndarray, hr: np.ndarray, lpips: Lpips | None) -> "Pair":
+        return cls(sr, hr, *((lpips.features(sr), lpips.features(hr)) if lpips else (None, None)))
 
 
 def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
@@ -90,10 +123,30 @@ def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, A
     return pairs
 
 
-def _measure(
-    sr: np.ndarray, hr: np.ndarray, protocol: Protocol, lpips: Lpips | None
-) -> Iterator[tuple[str, str, int, float]]:
-    """(metric, space, border, value) of one frame."""
-    yield from scores(sr, hr, protocol.spaces, protocol.borders, protocol.ssim)
+def _frame(pair: Pair, protocol: Protocol, lpips: Lpips | None) -> Iterator[Value]:
+    """What is measured on one frame."""
+    sr, hr = pair.sr, pair.hr
+    areas = regions(hr, **dict(protocol.regions))
+    yield from scores(sr, hr, protocol.spaces, protocol.borders, protocol.ssim, areas)
     if lpips:
-        yield "lpips", "rgb", 0, lpips(sr, hr)
+        distance, spread = lpips.distance_and_map(pair.sr_features, pair.hr_features)
+        yield "lpips", WHOLE, "rgb", 0, distance
+        for name, area in areas.items():
+            if area.any():
+                yield "lpips", name, "rgb", 0, float(spread[area].mean(dtype=np.float64))
+    for name, share in edge_match(sr, hr, **dict(protocol.edges))._asdict().items():
+        yield f"edge_{name}", WHOLE, "y", 0, share
+    if (amplitude := noise(sr, hr, areas["flat"], protocol.regions.window)) is not None:
+        yield "noise", "flat", "y", 0, amplitude
+    yield "colour_shift", WHOLE, "rgb", 0, colour_shift(sr, hr)
+
+
+def _motion(before: Pair, now: Pair, lpips: Lpips | None) -> Iterator[Value]:
+    """What is measured on a frame of a clip and the one before."""
+    truth = motion(before.hr, now.hr)
+    if (error := warping_error(before.sr, now.sr, truth)) is not None:
+        yield "warp", WHOLE, "rgb", 0, error
+    yield "tof", WHOLE, "y", 0, flow_error(before.sr, now.sr, truth)
+    if lpips:
+        ours, theirs = (lpips.distance(getattr(now, f), getattr(before, f)) for f in ("sr_features", "hr_features"))
+        yield "tlpips", WHOLE, "rgb", 0, abs(ours - theirs)

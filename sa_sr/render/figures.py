@@ -17,6 +17,7 @@ from scipy.ndimage import uniform_filter
 
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
+from sa_sr.evaluation import WHOLE
 from sa_sr.layout import frames, h5_items
 from sa_sr.render import style
 from sa_sr.render.labels import BICUBIC, METRICS, SPACES, label
@@ -264,14 +265,14 @@ def _trained(results: Mapping[str, np.ndarray]) -> list[np.ndarray]:
 
 def _scores(path: Path, dataset: str, item: str, frame: int, space: str, border: int) -> Scores:
     """The PSNR and LPIPS of one frame by every method."""
-    wanted = {("psnr", space, border), ("lpips", "rgb", 0)}
+    wanted = {("psnr", WHOLE, space, border), ("lpips", WHOLE, "rgb", 0)}
     try:
         with open(path, newline="", encoding="utf-8") as f:
             return {
                 (row["method"], row["metric"]): float(row["value"])
                 for row in csv.DictReader(f)
                 if (row["dataset"], row["item"], int(row["frame"])) == (dataset, item, frame)
-                and (row["metric"], row["space"], int(row["border"])) in wanted
+                and (row["metric"], row["region"], row["space"], int(row["border"])) in wanted
             }
     except (OSError, KeyError, ValueError, TypeError) as e:
         raise UserError(f"{path}: not a readable table of scores ({e!r}); run `aggregate` again") from e

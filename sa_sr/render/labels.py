@@ -28,9 +28,20 @@ METRICS = {
     "psnr": Metric("PSNR", 2, True, "dB"),
     "ssim": Metric("SSIM", 4, True),
     "lpips": Metric("LPIPS", 4, False),
+    "edge_precision": Metric("Edge precision", 3, True),
+    "edge_recall": Metric("Edge recall", 3, True),
+    "edge_f1": Metric("Edge F1", 3, True),
+    "noise": Metric("Noise", 2, False, "gray levels"),
+    "colour_shift": Metric("Colour shift", 2, False, "gray levels"),
+    "warp": Metric("Warping error", 2, False, "gray levels"),
+    "tof": Metric("tOF", 3, False, "pixels"),
+    "tlpips": Metric("tLPIPS", 4, False),
 }
+"""Everything that is measured; docs/metrics.md defines it."""
+PAPER = {name: METRICS[name] for name in ("psnr", "ssim", "lpips")}
 """The columns of every table, in the paper's order and precision."""
 
+REGIONS = {"all": "Whole frame", "edge": "Edges", "texture": "Texture", "flat": "Flat areas"}
 SPACES = {"rgb": "RGB", "y": "Y (luma)"}
 SSIM_WINDOWS = {"gaussian": "11 × 11 Gaussian window, σ = 1.5", "uniform": "7 × 7 uniform window, sample covariance"}
 LPIPS_NETS = {"alex": "AlexNet", "vgg": "VGG16"}

@@ -1,6 +1,6 @@
 """Stage `table`: one of the paper's Tables I-IV with our numbers, as CSV, Markdown, LaTeX and HTML.
 
-The CSV is complete and tidy: every metric, space, border and subset that was measured, one value per row. The
+The CSV is tidy: the paper's metrics in every space, border and subset that was measured, one value per row. The
 others print one choice of them in the paper's layout: bicubic, the baseline, then one row per extractor; PSNR, SSIM,
 LPIPS, what the spatially adaptive loss changes, the published value beside and, on the paper's data, the difference to
 it. How it was measured stands above the cells, what explains them below.
@@ -20,8 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 from sa_sr.config.results import LpipsChoice
 from sa_sr.errors import UserError
+from sa_sr.evaluation import WHOLE
 from sa_sr.files import atomic_path, write_text
-from sa_sr.render.labels import BASELINE, BICUBIC, LPIPS_NETS, METRICS, SPACES, SSIM_WINDOWS, Metric, label
+from sa_sr.render.labels import BASELINE, BICUBIC, LPIPS_NETS, PAPER, SPACES, SSIM_WINDOWS, Metric, label
 from sa_sr.render.page import page
 from sa_sr.render.published import PUBLISHED, SOURCE, PublishedTable
 
@@ -146,10 +147,10 @@ def summarise(means: Path, spec: TableSpec) -> list[Entry]:
     Raises UserError where a printed value is missing.
     """
     samples = _read(means, spec)
-    quantities = sorted({q for _, q in samples}, key=lambda q: (list(METRICS).index(q.metric), q))
+    quantities = sorted({q for _, q in samples}, key=lambda q: (list(PAPER).index(q.metric), q))
     mean = {key: statistics.fmean(values) for key, (values, _, _) in samples.items()}
     leaders = {
-        q: _leaders({e: mean[e, q] for e in spec.extractors if (e, q) in mean}, METRICS[q.metric]) for q in quantities
+        q: _leaders({e: mean[e, q] for e in spec.extractors if (e, q) in mean}, PAPER[q.metric]) for q in quantities
     }
     entries = []
     for extractor in spec.rows:
@@ -199,7 +200,8 @@ def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list
             for row in csv.DictReader(f):
                 extractor = BICUBIC if row["method"] == BICUBIC else row["extractor"]
                 ours = row["method"] == BICUBIC or row["model"] == spec.model
-                if row["dataset"] == spec.dataset and ours and extractor in spec.rows and row["metric"] in METRICS:
+                printed = row["metric"] in PAPER and row["region"] == WHOLE
+                if row["dataset"] == spec.dataset and ours and extractor in spec.rows and printed:
                     quantity = Quantity(row["metric"], row["space"], int(row["border"]), row["subset"])
                     values[extractor, quantity].append(float(row["value"]))
                     counts[extractor, quantity] = int(row["n"]), int(row["frames"])
@@ -213,7 +215,7 @@ def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list
 def _check_complete(entries: list[Entry], means: Path, spec: TableSpec) -> None:
     there = {(e.extractor, e.metric) for e in entries if e.printed}
     for extractor in spec.rows:
-        for metric in METRICS:
+        for metric in PAPER:
             if (extractor, metric) not in there:
                 method = BICUBIC if extractor == BICUBIC else f"{spec.model}-{extractor}"
                 how = "" if metric == "lpips" else f", space {spec.space}, border {spec.border}"
@@ -280,7 +282,7 @@ def _groups(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> list[Grou
 
     def cells(draw: Callable[[Entry, int], Cell]) -> list[list[Cell]]:
         return [
-            [draw(printed[extractor, key], metric.decimals) for key, metric in METRICS.items()]
+            [draw(printed[extractor, key], metric.decimals) for key, metric in PAPER.items()]
             for extractor in spec.rows
         ]
 
@@ -298,7 +300,7 @@ def _groups(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> list[Grou
         return Cell(_signed(entry.difference_to_published, decimals))
 
     def names(pattern: str) -> list[str]:
-        return [pattern.format(metric.label, metric.arrow) for metric in METRICS.values()]
+        return [pattern.format(metric.label, metric.arrow) for metric in PAPER.values()]
 
     bold = "Bold: best of the trained methods." if any(entry.best for entry in printed.values()) else ""
     groups = [Group("Measured", names("{} {}"), cells(measured), bold)]

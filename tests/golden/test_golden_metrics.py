@@ -180,9 +180,9 @@ def test_evaluate_writes_lpips_of_the_whole_rgb_frame(tmp_path, asset: Asset, ne
     out, weights = tmp_path / "set.csv", asset(NETS[net].asset)
     protocol = Protocol(lpips=net, lpips_version=version)
     evaluate(tmp_path / "sr.h5", tmp_path / "hr.h5", out, protocol, "bicubic", "bicubic", None, None, "set", weights)
-    (line,) = (line for line in out.read_text().splitlines() if ",lpips," in line)
+    (line,) = (line for line in out.read_text().splitlines() if ",lpips,all," in line)
     *fields, value = line.split(",")
-    assert fields == ["bicubic", "bicubic", "", "", "set", "astronaut", "0", "1", "lpips", "rgb", "0"]
+    assert fields == ["bicubic", "bicubic", "", "", "set", "astronaut", "0", "1", "lpips", "all", "rgb", "0"]
     assert float(value) == pytest.approx(LPIPS[net, version]["astronaut"], abs=5e-4)
 
 

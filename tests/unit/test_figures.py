@@ -54,10 +54,11 @@ def folder(tmp_path_factory) -> Path:
             put(f, "weight/coffee", [hr[..., :channels]])
     with open(root / "frames.csv", "w", newline="") as f:
         rows = csv.writer(f)
-        f.write("method,model,extractor,seed,dataset,item,frame,frames,metric,space,border,value\n")
+        f.write("method,model,extractor,seed,dataset,item,frame,frames,metric,region,space,border,value\n")
         for i, method in enumerate(NAMES.values()):
             for metric, space, border in (("psnr", "rgb", 4), ("psnr", "y", 8), ("lpips", "rgb", 0)):
-                rows.writerow([method, "", "", "", "photos", "coffee", 0, 1, metric, space, border, i + border])
+                rows.writerow([method, "", "", "", "photos", "coffee", 0, 1, metric, "all", space, border, i + border])
+                rows.writerow([method, "", "", "", "photos", "coffee", 0, 1, metric, "flat", space, border, -1])
     return root
 
 

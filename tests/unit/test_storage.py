@@ -127,7 +127,7 @@ def inputs(tmp_path_factory):
     with h5_writer(folder / "data.h5", border="mirror") as f:
         put(f, "hr/x", noise)
         put(f, "lr/x", noise[:, ::4, ::4])
-    rows = [f"bicubic,bicubic,,,x,a,{t},900,psnr,rgb,4,30.000000" for t in range(900)]
+    rows = [f"bicubic,bicubic,,,x,a,{t},900,psnr,all,rgb,4,30.000000" for t in range(900)]
     (folder / "x.csv").write_text("\n".join([",".join(COLUMNS), *rows, ""]))
     return folder
 
@@ -138,7 +138,12 @@ def inputs(tmp_path_factory):
         ("prepare --spec {spec} --assets {folder} --out {out}/a.h5", 20_000, "a.h5"),
         ("extract-edges {folder}/data.h5 --extractor local_variance --out {out}/a.h5", 2_000, "a.h5"),
         ("bicubic {folder}/data.h5 --out {out}/a.h5", 3_000, "a.h5"),
-        ("aggregate {folder}/x.csv --frames {out}/f.csv --clips {out}/c.csv --means {out}/m.csv", 20_000, "f.csv"),
+        (
+            "aggregate {folder}/x.csv --frames {out}/f.csv --clips {out}/c.csv --means {out}/m.csv"
+            " --parquet {out}/f.parquet",
+            20_000,
+            "f.csv",
+        ),
     ],
 )
 def test_a_full_disk_is_one_clear_error_and_nothing_half_written(tmp_path, inputs, stage, limit, out):

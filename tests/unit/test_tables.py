@@ -39,8 +39,8 @@ SCORES = {
 
 
 def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0, n=2) -> Path:
-    """means.csv as `aggregate` writes it; other spaces, borders and subsets than the printed ones are off by a lot."""
-    lines = ["method,model,extractor,seed,dataset,subset,metric,space,border,value,n,frames"]
+    """means.csv as `aggregate` writes it; what is not printed is off by a lot."""
+    lines = ["method,model,extractor,seed,dataset,subset,metric,region,space,border,value,n,frames"]
     for name, (psnr, ssim, lpips) in scores.items():
         for seed in seeds if name != "bicubic" else [""]:
             run = "bicubic,bicubic,," if name == "bicubic" else f"esrgan-{name}-s{seed},esrgan,{name},{seed}"
@@ -48,10 +48,12 @@ def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0, n=2) -> Path:
             for subset, off in (("all", 0), ("interior", 5)):
                 for space, border in product(("rgb", "y"), (4, 8)):
                     far = off + 10 * (space == "y") + border - 4
-                    lines.append(f"{run},city_b,{subset},psnr,{space},{border},{psnr + far + more},{n},{10 * n}")
-                    lines.append(f"{run},city_b,{subset},ssim,{space},{border},{ssim + far / 100 + more},{n},{10 * n}")
-                lines.append(f"{run},city_b,{subset},lpips,rgb,0,{lpips + off / 100 + more},{n},{10 * n}")
-    path.write_text("\n".join([*lines, "bicubic,bicubic,,,elsewhere,all,psnr,rgb,4,1,1,1"]) + "\n")
+                    lines.append(f"{run},city_b,{subset},psnr,all,{space},{border},{psnr + far + more},{n},{10 * n}")
+                    lines.append(f"{run},city_b,{subset},ssim,all,{space},{border},{ssim + far / 100 + more},{n},{10 * n}")
+                lines.append(f"{run},city_b,{subset},psnr,flat,rgb,4,99,{n},{10 * n}")
+                lines.append(f"{run},city_b,{subset},noise,flat,y,0,99,{n},{10 * n}")
+                lines.append(f"{run},city_b,{subset},lpips,all,rgb,0,{lpips + off / 100 + more},{n},{10 * n}")
+    path.write_text("\n".join([*lines, "bicubic,bicubic,,,elsewhere,all,psnr,all,rgb,4,1,1,1"]) + "\n")
     return path
 
 

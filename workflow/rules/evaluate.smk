@@ -61,10 +61,12 @@ rule aggregate:
         frames=f"{OUT}/evaluation/frames.csv",
         clips=f"{OUT}/evaluation/clips.csv",
         means=f"{OUT}/evaluation/means.csv",
+        parquet=f"{OUT}/evaluation/frames.parquet",
     log:
         f"{OUT}/logs/aggregate.log",
     params:
         order=BY_RUN,
         code=code("aggregate"),
     shell:
-        "sa-sr aggregate {input} --frames {output.frames} --clips {output.clips} --means {output.means} --log {log}"
+        "sa-sr aggregate {input} --frames {output.frames} --clips {output.clips} --means {output.means}"
+        " --parquet {output.parquet} --log {log}"
