@@ -44,9 +44,7 @@ def test_realsr_restores_photos(asset, tmp_path):
     out = tmp_path / "set.csv"
     evaluate(sr, data, out, Protocol(), "run", "esrgan", "none", 1, "set", asset("alexnet.ckpt"), threads=2)
     rows = list(csv.DictReader(out.open()))
-    found = {
-        (r["item"], r["metric"], r["space"], r["border"]): float(r["value"]) for r in rows if r["region"] == "all"
-    }
+    found = {(r["item"], r["metric"], r["space"], r["border"]): float(r["value"]) for r in rows if r["region"] == "all"}
     for name, (decibels, distance) in REALSR.items():
         assert found[name, "psnr", "y", "4"] == pytest.approx(decibels, abs=0.12)
         assert found[name, "lpips", "rgb", "0"] == pytest.approx(distance, abs=0.01)

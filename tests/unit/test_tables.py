@@ -49,7 +49,9 @@ def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0, n=2) -> Path:
                 for space, border in product(("rgb", "y"), (4, 8)):
                     far = off + 10 * (space == "y") + border - 4
                     lines.append(f"{run},city_b,{subset},psnr,all,{space},{border},{psnr + far + more},{n},{10 * n}")
-                    lines.append(f"{run},city_b,{subset},ssim,all,{space},{border},{ssim + far / 100 + more},{n},{10 * n}")
+                    lines.append(
+                        f"{run},city_b,{subset},ssim,all,{space},{border},{ssim + far / 100 + more},{n},{10 * n}"
+                    )
                 lines.append(f"{run},city_b,{subset},psnr,flat,rgb,4,99,{n},{10 * n}")
                 lines.append(f"{run},city_b,{subset},noise,flat,y,0,99,{n},{10 * n}")
                 lines.append(f"{run},city_b,{subset},lpips,all,rgb,0,{lpips + off / 100 + more},{n},{10 * n}")
