@@ -28,40 +28,24 @@ class LpipsChoice(Section):
 
 
 class Regions(Section):
-    """Which pixels are edge, texture and flat: the standard deviation of the ground truth's luma around each decides.
-
-    It is that of the 8-bit BT.601 luma in a uniform window. No extractor's code or parameters: the judge must not be the
-    party."""
+    """Which pixels are edge, texture and flat: the standard deviation of the ground truth's luma around each decides
+    (docs/metrics.md). No extractor's code or parameters: the judge must not be the party."""
 
     window: Annotated[int, Field(ge=3, le=LARGEST)] = 5
-    """Odd side of the window, in HR pixels; `noise` takes its local mean in the same one.
-
-    Open: the paper has no regions. Alternatives: 7, with wider bands along edges. Evidence: colour maps of photos and
-    footage (docs/metrics.md)."""
+    """Side of the uniform window, odd, in HR pixels; the noise of flat areas is measured in the same one."""
     texture: PositiveFloat = 5.0
-    """Standard deviation in gray levels from which a pixel is texture; below it is flat.
-
-    Open: the paper has no regions. Alternatives: 3 to 8. Evidence: sky, walls and blurred backgrounds are below, lawn,
-    fur and wood grain above."""
+    """Standard deviation, in gray levels, from which a pixel is texture; below it is flat."""
     edge: PositiveFloat = 25.0
-    """Standard deviation from which a pixel is edge; above `texture`.
-
-    Open: the paper has no regions. Alternatives: 15 to 40. Evidence: with 20 and less, much of a lawn and of fur counts
-    as edge."""
+    """Standard deviation from which a pixel is edge; above `texture`."""
 
 
 class Edges(Section):
-    """How edges of result and truth are found and compared: Canny on the 8-bit BT.601 luma of both."""
+    """How edges of result and truth are found and compared: Canny on the 8-bit luma of both (docs/metrics.md)."""
 
     low: PositiveFloat = 50.0
-    """Lower threshold, of OpenCV's Canny with the Euclidean norm of the gradient.
-
-    Open: the paper does not measure edges. Alternatives: 100. Evidence: with 100 and 200, bicubic enlargements of hazy
-    footage have no edge at all."""
+    """Lower threshold, of OpenCV's Canny with the Euclidean norm of the gradient."""
     high: PositiveFloat = 100.0
-    """Upper threshold, not below `low`.
-
-    Open: the paper does not measure edges. Alternatives: 200. Evidence: as for `low`."""
+    """Upper threshold, not below `low`."""
     tolerance: Count = 1
     """HR pixels, horizontally and vertically, within which an edge counts as found."""
 

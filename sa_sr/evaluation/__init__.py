@@ -5,3 +5,5 @@ QUANTITY = ["metric", "region", "space", "border"]
 COLUMNS = [*METHOD, "item", "frame", "frames", *QUANTITY, "value"]
 WHOLE = "all"
 """The region of what is measured on the whole frame."""
+PAIRS = ("warp", "tof", "tlpips")
+"""Metrics of a frame and the one before."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from sa_sr.errors import UserError
-from sa_sr.evaluation import COLUMNS, METHOD, QUANTITY
+from sa_sr.evaluation import COLUMNS, METHOD, PAIRS, QUANTITY
 from sa_sr.files import atomic_path
 
 EDGE = 2
@@ -18,26 +18,39 @@ EDGE = 2
 def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path, parquet: Path) -> None:
     """Stage: join the CSVs of `evaluate`, average over the frames of each item, then over the items of each data set.
 
-    frames, parquet: all rows, as CSV and as Parquet with typed columns; clips: one per method, data set, item, subset and quantity, `n` counting the frames; means: the
-    same without the item, `n` counting the items, each of which weighs the same, and `frames` all of their frames.
-    subset `all` is every frame, `interior` leaves out the first and last two of a clip (an image keeps its one). Order
-    is that of the input.
+    frames, parquet: all rows, as CSV and as Parquet with typed columns; clips: one per method, data set, item, subset
+    and quantity, `n` counting the frames; means: the same without the item, `n` counting the items, each of which
+    weighs the same, and `frames` all of their frames. The subsets are those of `subsets`. Order is that of the input.
     Raises UserError naming the file that is not such a CSV, and for rows that occur twice.
     """
-    rows = pd.concat([_read(path) for path in csvs], ignore_index=True)
-    twice = rows[rows.duplicated(COLUMNS[:-1])]
-    if len(twice):
-        row = twice.iloc[0]
-        raise UserError(f"{row.method} on {row.dataset}, item {row['item']}, is there twice; give each CSV once")
-    clip_ends = (rows.frame < EDGE) | (rows.frame >= rows.frames - EDGE)
-    subsets = {"all": rows, "interior": rows[(rows.frames == 1) | ~clip_ends]}
-    per_item = pd.concat([_mean(part, [*METHOD, "item"], subset) for subset, part in subsets.items()])
+    rows = joined(csvs)
+    per_item = pd.concat([_mean(part, [*METHOD, "item"], subset) for subset, part in subsets(rows).items()])
     per_set = pd.concat([_mean(part, METHOD, str(subset)) for subset, part in per_item.groupby("subset", sort=False)])
     for table, path in ((rows, frames), (per_item, clips), (per_set, means)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     with atomic_path(parquet) as temporary:
         rows.to_parquet(temporary, engine="pyarrow", index=False)
+
+
+def joined(csvs: list[Path]) -> pd.DataFrame:
+    """All rows of CSVs with the columns COLUMNS; UserError for a file that is none, and for rows that occur twice."""
+    rows = pd.concat([_read(path) for path in csvs], ignore_index=True)
+    twice = rows[rows.duplicated(COLUMNS[:-1])]
+    if len(twice):
+        row = twice.iloc[0]
+        raise UserError(f"{row.method} on {row.dataset}, item {row['item']}, is there twice; give each CSV once")
+    return rows
+
+
+def subsets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of every frame, and those without the first and last two frames of a clip (an image keeps its one).
+
+    What compares a frame with the one before is interior where both are.
+    """
+    first = rows.frame - rows.metric.isin(PAIRS)
+    clip_ends = (first < EDGE) | (rows.frame >= rows.frames - EDGE)
+    return {"all": rows, "interior": rows.loc[(rows.frames == 1) | ~clip_ends]}
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -172,7 +172,7 @@ class Lpips:
         if min(image.shape[:2]) < self.smallest:
             raise ValueError(f"LPIPS needs {self.smallest} pixels a side, got {image.shape[1]}x{image.shape[0]}")
         with torch.inference_mode():
-            x = torch.tensor(image, device=self.device).permute(2, 0, 1)[None] / 127.5 - 1
+            x = torch.tensor(np.ascontiguousarray(image), device=self.device).permute(2, 0, 1)[None] / 127.5 - 1
             x = self.model.scaling_layer(x) if self.model.version == "0.1" else x
             return Features(image.shape, [self.package.normalize_tensor(layer) for layer in self.model.net(x)])
 
@@ -189,7 +189,7 @@ class Lpips:
 
         layers = self._layers(sr, hr)
         with torch.inference_mode():
-            spread = sum(self.package.upsample(layer, sr.shape[:2]) for layer in layers)
+            spread: Any = sum(self.package.upsample(layer, sr.shape[:2]) for layer in layers)
         return self._mean(layers), spread[0, 0].cpu().numpy()
 
     def _layers(self, sr: "Features", hr: "Features") -> list[Any]:

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from sa_sr.evaluation.temporal import flow_error, motion, warping_error
 from sa_sr.files import atomic_path
 from sa_sr.layout import h5_items
 from sa_sr.progress import progress
-
 
 Value = tuple[str, str, str, int, float]
 """Metric, region, space, border, value."""
@@ -42,8 +41,8 @@ class Protocol:
     """Network of LPIPS, "alex" or "vgg"; None leaves LPIPS and tLPIPS out."""
     lpips_version: str = "0.1"
     """Of LPIPS's linear layers, "0.1" or "0.0"."""
-    regions: Regions = Regions()
-    edges: Edges = Edges()
+    regions: Regions = field(default_factory=Regions)
+    edges: Edges = field(default_factory=Edges)
 
 
 def evaluate(
@@ -63,9 +62,9 @@ def evaluate(
 
     sr: file with sr/<item>; data: file with hr/<item>; out: CSV with the columns COLUMNS, whole or not at all. method,
     model, extractor, seed and dataset go into every row; bicubic has neither extractor nor seed. lpips_weights: the
-    asset of the LPIPS network, see `Lpips`; threads: of the CPU. Frames count from 0, and what is measured on two frames
-    stands at the later one; values have 6 decimals. All but PSNR and SSIM have border 0. What does not exist has no
-    row: a region without pixels, a warping error where no pixel is visible in both frames.
+    asset of the LPIPS network, see `Lpips`; threads: of the CPU. Frames count from 0, and what compares two frames of a
+    clip stands at the later one; values have 6 decimals. All but PSNR and SSIM have border 0. What does not exist has
+    no row: a region without pixels, warping error and tOF where no pixel is visible in both frames.
     Raises UserError naming the item that one file lacks, whose shape differs, or whose frames are too small.
     """
     cv2.setNumThreads(threads)
@@ -77,30 +76,29 @@ def evaluate(
         with open(temporary, "w", newline="", encoding="utf-8") as f:
             table = csv.writer(f, lineterminator="\n")
             table.writerow(COLUMNS)
-            work = ((item, t, a[t], b[t], len(b)) for item, a, b in pairs for t in range(len(b)))
+            work = ((item, t, a, b) for item, a, b in pairs for t in range(len(b)))
             before = None
-            for item, t, ours, theirs, length in progress(work, f"evaluate {method} on {dataset}", total, unit="frames"):
+            for item, t, a, b in progress(work, f"evaluate {method} on {dataset}", total, unit="frames"):
                 try:
-                    now = Pair.of(ours, theirs, lpips)
+                    now = Pair.of(a[t], b[t], lpips)
                     values = [*_frame(now, protocol, lpips), *(_motion(before, now, lpips) if before and t else ())]
                 except ValueError as e:
                     raise UserError(f"{sr}: sr/{item}, frame {t}, beside hr/{item} of {data}: {e}") from e
                 for *quantity, value in values:
-                    table.writerow([*head, item, t, length, *quantity, f"{value:.6f}"])
+                    table.writerow([*head, item, t, len(b), *quantity, f"{value:.6f}"])
                 before = now
 
 
 class Pair(NamedTuple):
-    """A frame, the truth, and what LPIPS sees of both: looked at once, for it is compared twice more in a clip."""
+    """A frame, the truth, and what LPIPS sees of both: looked at once, compared again with the next of a clip."""
 
     sr: np.ndarray
     hr: np.ndarray
-    sr_features: Features | None
-    hr_features: Features | None
+    features: tuple[Features, Features] | None
 
     @classmethod
     def of(cls, sr: np.ndarray, hr: np.ndarray, lpips: Lpips | None) -> "Pair":
-        return cls(sr, hr, *((lpips.features(sr), lpips.features(hr)) if lpips else (None, None)))
+        return cls(sr, hr, (lpips.features(sr), lpips.features(hr)) if lpips else None)
 
 
 def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
@@ -128,8 +126,8 @@ def _frame(pair: Pair, protocol: Protocol, lpips: Lpips | None) -> Iterator[Valu
     sr, hr = pair.sr, pair.hr
     areas = regions(hr, **dict(protocol.regions))
     yield from scores(sr, hr, protocol.spaces, protocol.borders, protocol.ssim, areas)
-    if lpips:
-        distance, spread = lpips.distance_and_map(pair.sr_features, pair.hr_features)
+    if lpips and pair.features:
+        distance, spread = lpips.distance_and_map(*pair.features)
         yield "lpips", WHOLE, "rgb", 0, distance
         for name, area in areas.items():
             if area.any():
@@ -146,7 +144,8 @@ def _motion(before: Pair, now: Pair, lpips: Lpips | None) -> Iterator[Value]:
     truth = motion(before.hr, now.hr)
     if (error := warping_error(before.sr, now.sr, truth)) is not None:
         yield "warp", WHOLE, "rgb", 0, error
-    yield "tof", WHOLE, "y", 0, flow_error(before.sr, now.sr, truth)
-    if lpips:
-        ours, theirs = (lpips.distance(getattr(now, f), getattr(before, f)) for f in ("sr_features", "hr_features"))
+    if (ends := flow_error(before.sr, now.sr, truth)) is not None:
+        yield "tof", WHOLE, "y", 0, ends
+    if lpips and before.features and now.features:
+        ours, theirs = map(lpips.distance, now.features, before.features)
         yield "tlpips", WHOLE, "rgb", 0, abs(ours - theirs)

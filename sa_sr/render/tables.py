@@ -282,8 +282,7 @@ def _groups(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> list[Grou
 
     def cells(draw: Callable[[Entry, int], Cell]) -> list[list[Cell]]:
         return [
-            [draw(printed[extractor, key], metric.decimals) for key, metric in PAPER.items()]
-            for extractor in spec.rows
+            [draw(printed[extractor, key], metric.decimals) for key, metric in PAPER.items()] for extractor in spec.rows
         ]
 
     def measured(entry: Entry, decimals: int) -> Cell:

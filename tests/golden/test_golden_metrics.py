@@ -1,5 +1,6 @@
 """The numbers of bicubic x4: on installed photos, and on the sets for which everybody's bicubic row is known."""
 
+import csv
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
 from sa_sr.evaluation.metrics import NETS, Lpips, lpips, psnr, scores, ssim
 from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.evaluation.regions import regions
 from sa_sr.models.pickles import load_arrays
 from sa_sr.storage import h5_writer, put
 
@@ -58,8 +60,6 @@ def test_psnr_and_ssim_of_installed_photos(photo, psnr_rgb, psnr_y, ssim_rgb, ss
     assert ssim(sr, hr, "y") == pytest.approx(ssim_y, abs=tolerance)
 
 
-# Of code that gives for the example images of the official package (ex_ref with ex_p0 and ex_p1) 0.7219 and 0.1376
-# (alex), 0.5686 and 0.4217 (vgg); with version 0.0, 0.4056 and 0.0839 (alex), 0.2240 and 0.1331 (vgg).
 LPIPS = {
     ("alex", "0.1"): {"chelsea": 0.435379, "coffee": 0.248485, "astronaut": 0.291559, "rocket": 0.331570},
     ("alex", "0.0"): {"chelsea": 0.231844, "coffee": 0.136913, "astronaut": 0.146944, "rocket": 0.144774},
@@ -67,6 +67,76 @@ LPIPS = {
     ("vgg", "0.0"): {"chelsea": 0.138954, "coffee": 0.089563, "astronaut": 0.114992, "rocket": 0.066906},
 }
 Asset = Callable[[str], Path]
+
+# ex_ref beside ex_p0 and ex_p1, the example images of the official package (richzhang/PerceptualSimilarity, imgs/)
+EXAMPLES = {
+    ("alex", "0.1"): (0.7219, 0.1376),
+    ("alex", "0.0"): (0.4056, 0.0839),
+    ("vgg", "0.1"): (0.5686, 0.4217),
+    ("vgg", "0.0"): (0.2240, 0.1331),
+}
+
+
+def example(name: str) -> np.ndarray:
+    return read(Path(__file__).parent / f"lpips/{name}.png")
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(("net", "version"), EXAMPLES)
+def test_lpips_of_the_official_examples(asset: Asset, net, version):
+    weights, reference = asset(NETS[net].asset), example("ex_ref")
+    for name, expected in zip(("ex_p0", "ex_p1"), EXAMPLES[net, version], strict=True):
+        assert lpips(example(name), reference, net, weights, version) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(("net", "version"), [("alex", "0.1"), ("vgg", "0.0")])
+def test_distance_and_map_are_those_of_the_package_to_the_bit(asset: Asset, net, version):
+    metric = Lpips(asset(NETS[net].asset), net, version=version)
+    pairs = [(example("ex_p0"), example("ex_ref")), (bicubic(crop("coffee"))[:100, :132], crop("coffee")[:100, :132])]
+    for sr, hr in pairs:
+        a, b = (torch.tensor(x.copy()).permute(2, 0, 1)[None] / 127.5 - 1 for x in (sr, hr))
+        distance, spread = metric.distance_and_map(metric.features(sr), metric.features(hr))
+        assert distance == metric(sr, hr) == float(metric.model(a, b))
+        metric.model.spatial = True
+        assert np.array_equal(spread, metric.model(a, b)[0, 0].numpy())
+        metric.model.spatial = False
+        assert spread.shape == hr.shape[:2]
+        assert spread.mean() == pytest.approx(distance, rel=0.03)
+
+
+@pytest.mark.network
+def test_the_map_says_where_pictures_differ(asset: Asset):
+    metric, hr = Lpips(asset("alexnet.ckpt")), crop("coffee")
+    sr = hr.copy()
+    sr[:96, :96] = bicubic(hr)[:96, :96]
+    distance, spread = metric.distance_and_map(metric.features(sr), metric.features(hr))
+    assert spread[:96, :96].mean() > 5 * distance
+    assert spread[192:, 192:].mean() == pytest.approx(0, abs=1e-3)
+    assert not metric.distance_and_map(metric.features(hr), metric.features(hr))[1].any()
+    with pytest.raises(ValueError, match="differ in size"):
+        metric.distance(metric.features(hr), metric.features(hr[:, :200]))
+
+
+@pytest.mark.network
+def test_evaluate_measures_lpips_of_regions_and_of_consecutive_frames(tmp_path, asset: Asset):
+    photo, metric = skimage.data.coffee(), Lpips(asset("alexnet.ckpt"))
+    hr = np.stack([photo[60 : 60 + 96, x : x + 128] for x in (150, 156, 160)])
+    sr = np.stack([bicubic(frame) for frame in hr])
+    for name, frames in (("sr", sr), ("hr", hr)):
+        with h5_writer(tmp_path / f"{name}.h5") as f:
+            put(f, f"{name}/pan", frames)
+    out, weights = tmp_path / "set.csv", asset("alexnet.ckpt")
+    evaluate(tmp_path / "sr.h5", tmp_path / "hr.h5", out, Protocol(), "m", "m", "e", 1, "set", weights)
+    found = {(r["metric"], r["region"], int(r["frame"])): float(r["value"]) for r in csv.DictReader(out.open())}
+    assert [t for kind, _, t in found if kind == "tlpips"] == [1, 2]
+    for t in (1, 2):
+        expected = abs(metric(sr[t], sr[t - 1]) - metric(hr[t], hr[t - 1]))
+        assert found["tlpips", "all", t] == pytest.approx(expected, abs=2e-6)
+    for t in range(3):
+        _, spread = metric.distance_and_map(metric.features(sr[t]), metric.features(hr[t]))
+        for name, area in regions(hr[t]).items():
+            assert found["lpips", name, t] == pytest.approx(spread[area].mean(), abs=2e-6)
 
 
 @pytest.mark.network
@@ -142,8 +212,12 @@ def test_lpips_prints_nothing_and_uses_no_random_numbers(asset: Asset, capfd, re
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
     assert not len(recwarn)
-    with pytest.raises(ValueError, match="float64"):
-        metric(crop("coffee") / 255, crop("coffee") / 255)
+    floats = crop("coffee") / 255
+    for refused in (lambda: metric(floats, floats), lambda: metric.features(floats)):
+        with pytest.raises(ValueError, match="float64"):
+            refused()
+    with pytest.raises(ValueError, match="differ in size"):
+        metric(crop("coffee"), crop("coffee")[:, :200])
 
 
 @pytest.mark.network

@@ -87,6 +87,11 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
         ({"seeds": [-1]}, r"seeds\.0"),
         ({"seeds": [1, 1]}, "names one twice"),
         ({"models__esrgan__features__layer": "conv54"}, r"models\.esrgan\.features\.layer"),
+        ({"evaluation": {"regions": {"windw": 7}}}, r"unknown key 'windw'; did you mean 'window'\?"),
+        ({"evaluation": {"regions": {"window": 4}}}, r"evaluation\.regions\.window: 4 is even"),
+        ({"evaluation": {"regions": {"edge": 5}}}, r"evaluation\.regions: texture 5\.0 is not below edge 5\.0"),
+        ({"evaluation": {"edges": {"low": 101}}}, r"evaluation\.edges: low 101\.0 is above high 100\.0"),
+        ({"evaluation": {"edges": {"tolerance": -1}}}, r"evaluation\.edges\.tolerance"),
         ({"tables__table1__published": "table3"}, "table3 of the paper is not about esrgan"),
         (
             {"figures__comparisons__figure8__item": "astronut"},

@@ -106,7 +106,8 @@ def test_scores_are_the_same_numbers(pair: Pair, window):
     metrics = {"psnr": psnr, "ssim": partial(ssim, window=window)}
     found = list(scores(*pair, ("rgb", "y"), (0, 4, 8), window))
     assert len(found) == 12
-    for metric, space, border, value in found:
+    for metric, region, space, border, value in found:
+        assert region == "all"
         assert value == pytest.approx(metrics[metric](*pair, space, border), abs=1e-9)
 
 
@@ -119,7 +120,7 @@ def test_order_does_not_matter_and_ssim_is_bounded(a, b, space, window):
     assert -1 <= similarity <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim])
+@pytest.mark.parametrize("metric", [psnr, ssim, lambda sr, hr: list(scores(sr, hr))])
 @pytest.mark.parametrize(
     ("sr", "hr", "word"),
     [

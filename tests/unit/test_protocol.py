@@ -1,23 +1,31 @@
 """From SR files to tables: every frame, the right averages, and clear words where files do not fit together."""
 
 import csv
+import inspect
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import skimage.data
 from typer.testing import CliRunner
 
 from sa_sr.cli import app
+from sa_sr.config.results import Edges, Regions
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
-from sa_sr.evaluation import COLUMNS
+from sa_sr.evaluation import COLUMNS, METHOD, QUANTITY
 from sa_sr.evaluation import protocol as stage
 from sa_sr.evaluation.aggregate import aggregate
+from sa_sr.evaluation.artefacts import colour_shift, noise
+from sa_sr.evaluation.edges import edge_match
 from sa_sr.evaluation.metrics import psnr, ssim
 from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.evaluation.regions import REGIONS, regions
+from sa_sr.evaluation.temporal import flow_error, motion, warping_error
+from sa_sr.render.labels import METRICS
 from sa_sr.storage import h5_writer, put
 
 NO_LPIPS = Protocol(lpips=None)
@@ -66,6 +74,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def test_evaluate_measures_every_frame_of_every_item(tmp_path, files, sr, hr):
     rows = read(measure(files, tmp_path / "out.csv"))
     assert list(rows[0]) == COLUMNS
+    rows = [r for r in rows if r["region"] == "all" and r["metric"] in ("psnr", "ssim")]
     assert len(rows) == (1 + 7) * 2 * 2 * 2
     assert {(r["item"], r["frame"], r["frames"]) for r in rows} == {
         ("NA", "0", "1"),
@@ -79,17 +88,61 @@ def test_evaluate_measures_every_frame_of_every_item(tmp_path, files, sr, hr):
         assert r["value"] == f"{value:.6f}"
 
 
+def test_every_other_metric_stands_where_it_belongs(tmp_path, files, sr, hr):
+    """Images have no temporal metrics, and the first frame of a clip has none."""
+    rows = read(measure(files, tmp_path / "out.csv"))
+    found = {
+        (r["item"], int(r["frame"]), r["metric"]): (r["region"], r["space"], r["border"], r["value"])
+        for r in rows
+        if r["metric"] not in ("psnr", "ssim")
+    }
+    for item, t in [("NA", 0), *(("pan", t) for t in range(7))]:
+        a, b = sr[item][t], hr[item][t]
+        edges, flat = edge_match(a, b), regions(b)["flat"]
+        expected = {f"edge_{name}": ("all", "y", "0", share) for name, share in edges._asdict().items()}
+        expected["colour_shift"] = ("all", "rgb", "0", colour_shift(a, b))
+        if flat.any():
+            expected["noise"] = ("flat", "y", "0", noise(a, b, flat))
+        if t:
+            truth = motion(hr[item][t - 1], b)
+            expected["warp"] = ("all", "rgb", "0", warping_error(sr[item][t - 1], a, truth))
+            expected["tof"] = ("all", "y", "0", flow_error(sr[item][t - 1], a, truth))
+        here = {metric: value for (i, u, metric), value in found.items() if (i, u) == (item, t)}
+        assert here == {metric: (*place, f"{value:.6f}") for metric, (*place, value) in expected.items()}
+    assert {metric for _, _, metric in found} | {"psnr", "ssim", "lpips", "tlpips"} == METRICS.keys()
+
+
+def test_regions_have_rows_where_they_have_pixels(tmp_path, hr, sr):
+    """A picture that is flat has neither edge nor texture."""
+    plain = np.full((1, 40, 40, 3), 90, np.uint8)
+    hr, sr = {"photo": hr["NA"], "plain": plain}, {"photo": sr["NA"], "plain": plain}
+    files = store(tmp_path / "sr.h5", "sr", sr), store(tmp_path / "set.h5", "hr", hr)
+    rows = [r for r in read(measure(files, tmp_path / "out.csv")) if r["metric"] in ("psnr", "ssim")]
+    assert {r["region"] for r in rows if r["item"] == "photo"} == {"all", *REGIONS}
+    assert {r["region"] for r in rows if r["item"] == "plain"} == {"all", "flat"}
+
+
+def test_clips_do_not_run_into_each_other(tmp_path, hr, sr):
+    """What is measured on a clip does not depend on the item before it."""
+    alone = store(tmp_path / "sr1.h5", "sr", {"pan": sr["pan"]}), store(tmp_path / "hr1.h5", "hr", {"pan": hr["pan"]})
+    both = store(tmp_path / "sr2.h5", "sr", {"a": sr["pan"][::-1], "pan": sr["pan"]})
+    both = both, store(tmp_path / "hr2.h5", "hr", {"a": hr["pan"][::-1], "pan": hr["pan"]})
+    rows = [[r for r in read(measure(files, tmp_path / "o.csv")) if r["item"] == "pan"] for files in (alone, both)]
+    assert rows[0] == rows[1]
+
+
 def test_protocol_says_what_is_measured(tmp_path, files, sr, hr):
     protocol = Protocol(("y",), (2,), "uniform", None)
-    rows = read(measure(files, tmp_path / "out.csv", protocol=protocol))
+    rows = [r for r in read(measure(files, tmp_path / "out.csv", protocol=protocol)) if r["metric"] in ("psnr", "ssim")]
     assert {(r["metric"], r["space"], r["border"]) for r in rows} == {("psnr", "y", "2"), ("ssim", "y", "2")}
-    (similarity,) = (r["value"] for r in rows if (r["metric"], r["item"]) == ("ssim", "NA"))
+    (similarity,) = (r["value"] for r in rows if (r["metric"], r["region"], r["item"]) == ("ssim", "all", "NA"))
     assert similarity == f"{ssim(sr['NA'][0], hr['NA'][0], 'y', 2, 'uniform'):.6f}"
 
 
 def test_the_command_takes_the_protocol_of_the_configuration(tmp_path, files, monkeypatch):
     """Nothing of `evaluation` is lost between the configuration and the stage."""
     settings = {"spaces": ["y"], "borders": [6], "ssim": "uniform", "lpips": {"net": "vgg", "version": "0.0"}}
+    settings |= {"regions": {"window": 7, "texture": 4, "edge": 30}, "edges": {"low": 90, "high": 180, "tolerance": 2}}
     given = {}
     lpips = tmp_path / "vgg16.ckpt"
     lpips.touch()
@@ -103,9 +156,17 @@ def test_the_command_takes_the_protocol_of_the_configuration(tmp_path, files, mo
     arguments = [str(path) for path in files] + [text for option in options.items() for text in option]
     done = CliRunner().invoke(app, ["evaluate", *arguments, "--out", str(tmp_path / "out.csv")])
     assert done.exit_code == 0, done.output
-    assert given["files"] == (*files, tmp_path / "out.csv", Protocol(("y",), (6,), "uniform", "vgg", "0.0"))
+    rules = Regions(window=7, texture=4, edge=30), Edges(low=90, high=180, tolerance=2)
+    assert given["files"] == (*files, tmp_path / "out.csv", Protocol(("y",), (6,), "uniform", "vgg", "0.0", *rules))
     assert given["lpips_weights"] == lpips
     assert {key: given[key] for key in RUN} == RUN
+
+
+def test_functions_and_configuration_have_the_same_defaults():
+    for function, section in ((regions, Regions()), (edge_match, Edges())):
+        defaults = {p.name: p.default for p in inspect.signature(function).parameters.values()}
+        assert {name: defaults[name] for name in dict(section)} == dict(section)
+    assert inspect.signature(noise).parameters["window"].default == Regions().window
 
 
 def test_bicubic_has_no_extractor_and_no_seed(tmp_path, files):
@@ -145,13 +206,13 @@ def test_files_that_do_not_fit_together(tmp_path, sr, hr, change, words):
 
 
 def test_a_frame_that_is_too_small_is_named(tmp_path, files):
-    with pytest.raises(UserError, match=r"sr/NA, frame 0: .*at least 41 pixels"):
+    with pytest.raises(UserError, match=r"sr.h5: sr/NA, frame 0, beside hr/NA of .*set.h5: .*at least 41 pixels"):
         measure(files, tmp_path / "out.csv", protocol=Protocol(borders=(20,), lpips=None))
 
 
 def summed(csvs: list[Path], place: Path) -> tuple[Path, Path, Path]:
     paths = place / "frames.csv", place / "clips.csv", place / "means.csv"
-    aggregate(csvs, *paths)
+    aggregate(csvs, *paths, place / "frames.parquet")
     return paths
 
 
@@ -169,11 +230,34 @@ def test_frames_csv_is_all_rows_as_they_were(tmp_path, measured):
     assert frames.read_text().splitlines() == [*first, *second[1:]]
 
 
+def test_frames_parquet_is_frames_csv_with_types(tmp_path, measured):
+    frames, *_ = summed(measured, tmp_path)
+    table = pd.read_parquet(tmp_path / "frames.parquet")
+    text = dict.fromkeys((*METHOD, "item", "metric", "region", "space"), str)
+    pd.testing.assert_frame_equal(table, pd.read_csv(frames, dtype=text, keep_default_na=False))
+    types = {field.name: str(field.type) for field in pq.read_schema(tmp_path / "frames.parquet")}
+    assert {types.pop(c).removeprefix("large_") for c in text} == {"string"}
+    assert types == {"frame": "int64", "frames": "int64", "border": "int64", "value": "double"}
+    summed(measured, tmp_path / "again")
+    names = ("frames.parquet", "frames.csv", "clips.csv", "means.csv")
+    assert [(tmp_path / name).read_bytes() for name in names] == [
+        (tmp_path / "again" / name).read_bytes() for name in names
+    ]
+
+
+def test_a_pair_of_frames_is_interior_where_both_are(tmp_path, measured):
+    frames, clips, _ = (read(path) for path in summed(measured, tmp_path))
+    canny = {"method": "esrgan-canny-s1", "metric": "warp", "item": "pan"}
+    (row,) = (r for r in clips if all(r[k] == v for k, v in (canny | {"subset": "interior"}).items()))
+    pairs = [float(r["value"]) for r in frames if all(r[k] == v for k, v in canny.items()) and r["frame"] in "34"]
+    assert (float(row["value"]), row["n"]) == (pytest.approx(np.mean(pairs), abs=1e-6), "2")
+
+
 def test_clips_are_means_over_frames_and_means_are_over_clips(tmp_path, measured):
     frames, clips, means = (read(path) for path in summed(measured, tmp_path))
 
     def values(rows, **wanted):
-        wanted = {"method": "esrgan-canny-s1", "metric": "psnr", "space": "y", "border": "4"} | wanted
+        wanted = {"method": "esrgan-canny-s1", "metric": "psnr", "region": "all", "space": "y", "border": "4"} | wanted
         return [r for r in rows if all(r[k] == v for k, v in wanted.items())]
 
     pan = [float(r["value"]) for r in values(frames, item="pan")]
@@ -189,8 +273,8 @@ def test_clips_are_means_over_frames_and_means_are_over_clips(tmp_path, measured
         (row,) = values(means, subset=subset)
         assert float(row["value"]) == pytest.approx((clip + image) / 2, abs=1e-6)  # a clip counts as one item
         assert (row["n"], row["frames"]) == ("2", str(int(n) + 1))
-    assert len(clips) == 2 * 2 * 2 * 8  # methods, items, subsets, quantities
-    assert len(means) == 2 * 2 * 8
+    quantities = {tuple(r[c] for c in QUANTITY) for r in frames}
+    assert len(means) == 2 * 2 * len(quantities)  # methods, subsets
 
 
 def test_bicubic_survives_the_grouping(tmp_path, measured):
@@ -208,7 +292,7 @@ def test_the_order_is_that_of_the_input(tmp_path, measured):
 
 def test_other_files_are_refused_by_name(tmp_path, measured):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "damaged.csv").write_text(measured[0].read_text().replace(",psnr,rgb,4,", ",psnr,rgb,four,"))
+    (tmp_path / "damaged.csv").write_text(measured[0].read_text().replace(",psnr,all,rgb,4,", ",psnr,all,rgb,four,"))
     (tmp_path / "empty.csv").write_text("")
     for name in ("other.csv", "damaged.csv", "empty.csv", "missing.csv"):
         with pytest.raises(UserError, match=name):
