@@ -20,6 +20,7 @@ include: "workflow/rules/edges.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/render.smk"
+include: "workflow/rules/page.smk"
 
 
 if workflow.output_settings.dryrun and (missing := missing_data()):
@@ -49,13 +50,14 @@ localrules:
 
 rule all:
     input:
+        f"{OUT}/index.html",
         expand(f"{OUT}/tables/{{table}}.{{kind}}", table=CFG.tables, kind=["csv", "md", "tex"]),
         expand(f"{OUT}/tables/{{table}}_details.{{kind}}", table=CFG.tables, kind=["md", "tex"]),
         f"{OUT}/claims.csv",
         [f"{OUT}/tables/shares.{kind}" for kind in ("csv", "md") if CFG.calibrated],
         [f"{OUT}/tables/health.{kind}" for kind in ("csv", "md")],
         expand(f"{OUT}/figures/{{figure}}.png", figure=[*CFG.figures.edge_maps, *CFG.figures.comparisons, *CFG.sweeps]),
-        [f"{OUT}/figures/plane.png" for panels in [CFG.plane_spec()["panels"]] if panels],
+        [f"{OUT}/figures/plane.png"] if CFG.plane_spec()["panels"] else [],
         expand(f"{OUT}/figures/curves_{{model}}.png", model=CFG.chosen_models),
         expand(f"{OUT}/evaluation/{{part}}.csv", part=["frames", "clips", "means", "differences"]),
         f"{OUT}/evaluation/frames.parquet",

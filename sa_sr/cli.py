@@ -456,6 +456,28 @@ def health(
     health(histories, csv, md, html)
 
 
+@stage(app)
+def results_page(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Tables (.html), figures (.png), data/, images/, run.json and what else to link, in order."
+        ),
+    ],
+    frames: Annotated[Path, typer.Option(help="frames.csv of the evaluation.")],
+    spec: Json,
+    out: Out,
+) -> None:
+    """Write all results as one HTML file: tables, pictures to compare, figures, settings, provenance."""
+    from sa_sr.page.results import Files, PageSpec, results_page
+
+    kinds: dict[str, list[Path]] = {kind: [] for kind in ("tables", "figures", "data", "images", "runs", "others")}
+    for path in files:
+        kind = {".html": "tables", ".png": "figures", ".json": "runs", ".h5": "images"}.get(path.suffix, "others")
+        kinds["data" if path.parent.name == "data" else kind].append(path)
+    results_page(Files(frames=frames, **kinds), PageSpec.model_validate_json(spec), out)
+
+
 @app.command()
 def check(
     config: Annotated[Path, typer.Argument(help="YAML file of an experiment, e.g. config/paper.yaml.")],
@@ -491,8 +513,10 @@ def why(
 
 @app.command()
 def summary(results: Path) -> None:
-    """Print the tables of a finished experiment and where its report is."""
-    tables = [path for path in sorted(results.glob("tables/table*.md")) if not path.stem.endswith("_details")]
+    """Print the tables of a finished experiment, and where its pages are."""
+    others = {"shares", "claims", "health"}
+    tables = sorted(path for path in results.glob("tables/*.md") if path.with_suffix(".csv").exists())
+    tables = [path for path in tables if path.stem not in others]
     if not tables:
         raise UserError(f"{results}: no tables here; run snakemake first")
     for path in [*tables, *results.glob("tables/shares.md"), *results.glob("tables/claims.md")]:
@@ -502,7 +526,7 @@ def summary(results: Path) -> None:
 
         for line in unhealthy(path):
             print(f"health:  {line}")
-    print(f"figures: {results / 'figures'}\nreport:  {results / 'report.html'}")
+    print(f"figures: {results / 'figures'}\nreport:  {results / 'report.html'}\nresults: {results / 'index.html'}")
 
 
 @app.command()

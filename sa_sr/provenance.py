@@ -35,6 +35,8 @@ LIBRARIES = {
 }
 """Libraries that decode, compute, draw random numbers or pictures, by the name of their import; not those that store,
 check and pass on."""
+TEMPLATES = {".html", ".css", ".js"}
+"""Files of a package that are code, though not Python."""
 ROOT = Path(__file__).parent.parent
 CLI = f"{PACKAGE}.cli"
 
@@ -139,7 +141,18 @@ def _functions(command: str) -> list[ast.FunctionDef]:
 
 @cache
 def _hash(name: str) -> str:
-    return hashlib.sha256(_essence(_tree(name)).encode()).hexdigest()[:12]
+    found = hashlib.sha256(_essence(_tree(name)).encode())
+    for path in _templates(name):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _templates(name: str) -> list[Path]:
+    """What a package makes pages from; it counts as code of the package."""
+    file = _file(name)
+    if file is None or file.name != "__init__.py":
+        return []
+    return sorted(path for path in file.parent.iterdir() if path.suffix in TEMPLATES)
 
 
 def _essence(*nodes: ast.AST) -> str:

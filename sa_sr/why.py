@@ -36,6 +36,13 @@ PLACES = {
     "comparison": {"": "figures.comparisons.{stem}"},
     "sweep": {"spec.extractors": "extractors", "spec.points": "sweeps.{stem}.values", "spec": "sweeps.{stem}"},
     "plane": {"spec.extractors": "extractors", "spec.panels": "tables and sweeps"},
+    "results_page": {
+        "spec.parameters": "extractors",
+        "spec.space": "evaluation.spaces.0",
+        "spec.border": "evaluation.borders.0",
+        "spec.lpips": "evaluation.lpips",
+        "spec": "",
+    },
     "resolve": {
         "spec.seed": "seeds",
         "spec.precision": "precision",

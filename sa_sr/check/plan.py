@@ -53,6 +53,7 @@ def jobs(config: Config) -> dict[str, int]:
         "curves": len(config.chosen_models),
         "sweep": len(config.sweeps),
         "plane": int(bool(config.plane_spec()["panels"])),
+        "results_page": 1,
         "all": 1,
     }
     return {rule: count for rule, count in planned.items() if count}

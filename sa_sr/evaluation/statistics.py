@@ -63,12 +63,14 @@ def compare(rows: pd.DataFrame) -> pd.DataFrame:
     value and baseline are means over frames, items and seeds; low and high bound the 95 % interval of their difference.
     unit says what was drawn (images, clips, or the frames of one clip), units and seeds how many. p is Wilcoxon's
     signed-rank test, two-sided, over the items (each averaged over the seeds) or the seeds (over the items), whichever
-    are more; p_holm is Holm's correction for the models, extractors and data sets with the same quantity and subset.
+    are more; p_holm is Holm's correction for the models, extractors and data sets with the same quantity and subset;
+    the runs of sweeps are a family of their own, so that a sweep more changes nothing about the others.
     Values that are not finite leave a row without interval and p.
     """
     found = [row for subset, part in subsets(_pairs(rows)).items() for row in _compared(part, str(subset))]
     table = pd.DataFrame(found, columns=COLUMNS[:-2])
-    table["p_holm"] = table.groupby(["subset", *QUANTITY])["p"].transform(holm)
+    swept = table["extractor"].str.contains(".", regex=False).rename("swept")
+    table["p_holm"] = table.groupby(["subset", *QUANTITY, swept])["p"].transform(holm)
     table["verdict"] = [verdict(row) for row in table.itertuples()]
     return table.sort_values([*CELL, "subset", *QUANTITY], ignore_index=True)
 

@@ -1,4 +1,7 @@
-"""A page of its own for one table: for a browser, and for Snakemake's report."""
+"""A page of its own for one table: for a browser, and for Snakemake's report.
+
+The results page shows what is in its <main> element, with a style of its own.
+"""
 
 from html import escape
 
@@ -16,10 +19,12 @@ PAGE = """<!doctype html>
   thead tr:last-child > * {{ border-bottom: 1px solid #1a1a1a }}
   th[colspan] {{ text-align: center; border-bottom: 1px solid #c8c8c8 }}
   p {{ color: #6b6b6b; font-size: 13px }}
+  .scroll {{ overflow-x: auto }}
 </style>
+<main>
 <h1>{title}</h1>
-{header}{table}
-{notes}"""
+{header}{table}{notes}</main>
+"""
 
 
 def page(name: str, title: str, header: str, table: str, notes: str) -> str:
@@ -33,5 +38,14 @@ def page(name: str, title: str, header: str, table: str, notes: str) -> str:
         return f"<p>{escape(text)}</p>\n" if text else ""
 
     return PAGE.format(
-        name=escape(name), title=escape(title), header=paragraph(header), table=table, notes=paragraph(notes)
+        name=escape(name),
+        title=escape(title),
+        header=paragraph(header),
+        table=scrolling(title, table),
+        notes=paragraph(notes),
     )
+
+
+def scrolling(title: str, table: str) -> str:
+    """A table in a box that scrolls where it is too wide, also by the keyboard."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}">{table}</div>\n'

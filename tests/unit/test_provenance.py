@@ -66,6 +66,12 @@ def test_an_edit_changes_the_module_that_was_edited(package):
     assert {name for name in before if before[name] != after[name]} == {"sa_sr.sub.d"}
 
 
+def test_the_templates_of_a_package_count_as_its_code(package):
+    before = tags(package)
+    (package / "sub" / "page.css").write_text("p { margin: 0 }")
+    assert {name for name, tag in tags(package).items() if before[name] != tag} == {"sa_sr.sub"}
+
+
 def test_code_that_is_not_reached_does_not_count(package):
     before = tags(package)
     (package / "lonely.py").write_text("y = 2\n")

@@ -32,6 +32,7 @@ def test_the_demo_is_exactly_these_jobs(demo):
         "comparison": 3,
         "curves": models,
         "plane": 1,
+        "results_page": 1,
         "all": 1,
     }
 

@@ -17,7 +17,10 @@ PARTS = ["Snakefile", "workflow", "profiles", "sa_sr", "config"]
 ESRGAN, VSR = {"esrgan": 3}, {"vsrresfeatgan": 3}
 TESTED = {"esrgan": 2, "vsrresfeatgan": 1}
 """Test sets of each model."""
-TAIL = {"aggregate": 1, "statistics": 1, "table": 4, "details": 4, "claims": 1, "comparison": 2, "plane": 1, "all": 1}
+TAIL = {
+    **{"aggregate": 1, "statistics": 1, "table": 4, "details": 4, "claims": 1, "comparison": 2, "plane": 1},
+    **{"results_page": 1, "all": 1},
+}
 """What follows whenever something was measured anew."""
 
 
@@ -186,18 +189,18 @@ EDITS = {
     ),
     "a table": (
         {"tables.table1.label": "photos"},
-        {"table": 1, "details": 1, "claims": 1, "all": 1},
+        {"table": 1, "details": 1, "claims": 1, "results_page": 1, "all": 1},
         "tables.table1.label was 'street, standing in for Myanmar', is 'photos'\n  claims: results/tiny/claims.csv\n"
         "  table: results/tiny/tables/table1.csv\n  details: results/tiny/tables/table1_details.md\n",
     ),
     "the first figure": (
         {"figures.edge_maps.figure1.item": "chelsea"},
-        {"edge_maps": 1, "all": 1},
+        {"edge_maps": 1, "results_page": 1, "all": 1},
         "figures.edge_maps.figure1.item was 'astronaut', is 'chelsea'",
     ),
     "a comparison": (
         {"figures.comparisons.figure8.crop": [10, 10, 32, 24]},
-        {"comparison": 1, "all": 1},
+        {"comparison": 1, "results_page": 1, "all": 1},
         "figures.comparisons.figure8.crop was '', is '10,10,32,24'",
     ),
 }
@@ -343,20 +346,24 @@ def another_version(clone: Path, library: str) -> Iterator[None]:
 FOLLOWS = {
     "prepare": [
         *("all_data", "extract_edges", "bicubic", "pretrain", "calibrate", "train"),
-        *("super_resolve", "evaluate", "edge_maps", "comparison"),
+        *("super_resolve", "evaluate", "edge_maps", "comparison", "results_page"),
     ],
     "extract_edges": ["pretrain", "calibrate", "train", "edge_maps"],
     "resolve_pretrain": ["pretrain"],
     "pretrain": ["calibrate", "train", "health"],
     "calibrate": ["resolve", "shares"],
-    "resolve": ["train", "shares"],
+    "resolve": ["train", "shares", "results_page"],
     "train": ["super_resolve", "shares", "health", "curves"],
-    "bicubic": ["evaluate", "comparison"],
-    "super_resolve": ["evaluate", "comparison"],
+    "bicubic": ["evaluate", "comparison", "results_page"],
+    "super_resolve": ["evaluate", "comparison", "results_page"],
     "evaluate": ["aggregate"],
-    "aggregate": ["statistics", "table", "details", "comparison", "plane"],
-    "statistics": ["table", "details", "claims"],
-    "shares": ["claims"],
+    "aggregate": ["statistics", "table", "details", "comparison", "plane", "results_page"],
+    "statistics": ["table", "details", "claims", "results_page"],
+    "shares": ["claims", "results_page"],
+    **{
+        rule: ["results_page"]
+        for rule in ("table", "details", "claims", "health", "edge_maps", "comparison", "curves", "plane")
+    },
 }
 """Which rules read what a rule makes."""
 
@@ -462,6 +469,12 @@ MODULES = {
     "models/vgg": TRAININGS,
     "models/vsrresfeatgan": [*TRAININGS, "super_resolve"],
     "models/vsrresnet": [*TRAININGS, "super_resolve"],
+    "page/__init__": ["results_page"],
+    "page/gallery": ["results_page"],
+    "page/origins": ["results_page"],
+    "page/results": ["results_page"],
+    "page/runs": ["results_page"],
+    "records": ["results_page"],
     "render/__init__": ["statistics", "shares", "health", *FIGURES],
     "render/claims": ["claims"],
     "render/details": ["details"],
@@ -516,6 +529,14 @@ def test_modules_that_reach_no_result_rerun_nothing(finished, clone):
 
 def _module(path: Path, checkout: Path) -> str:
     return path.relative_to(checkout / "sa_sr").with_suffix("").as_posix()
+
+
+@pytest.mark.parametrize("part", ["template.html", slow("gallery.html"), slow("style.css"), slow("script.js")])
+def test_the_look_of_the_page_reruns_the_page_alone(finished, clone, part):
+    again = Workspace(finished.folder, finished.config, clone)
+    with changed(clone / f"sa_sr/page/{part}", lambda text: text + b"\n"):
+        assert again.planned() == {"results_page": 1, "all": 1}
+        assert "module sa_sr.page has changed\n  results_page: results/tiny/index.html" in again.why()
 
 
 def test_a_command_reruns_its_own_rule(finished, clone):
