@@ -18,8 +18,10 @@ ESRGAN, VSR = {"esrgan": 3}, {"vsrresfeatgan": 3}
 TESTED = {"esrgan": 2, "vsrresfeatgan": 1}
 """Test sets of each model."""
 TAIL = {
-    **{"aggregate": 1, "statistics": 1, "table": 4, "details": 4, "claims": 1, "comparison": 2, "plane": 1},
-    **{"results_page": 1, "all": 1},
+    **dict.fromkeys(("aggregate", "statistics", "claims", "plane", "results_page", "all"), 1),
+    "table": 4,
+    "details": 4,
+    "comparison": 2,
 }
 """What follows whenever something was measured anew."""
 

@@ -142,7 +142,13 @@ def page_spec():
 def page_inputs():
     """All that the page shows, in its order, but for frames.csv."""
     tables = by_number(CFG.tables)
-    tables = ["claims", *tables, *(f"{name}_details" for name in tables), *(["shares"] if CFG.calibrated else []), "health"]
+    tables = [
+        "claims",
+        *tables,
+        *(f"{name}_details" for name in tables),
+        *(["shares"] if CFG.calibrated else []),
+        "health",
+    ]
     figures = [
         *by_number([*CFG.figures.edge_maps, *CFG.figures.comparisons]),
         *(["plane"] if CFG.plane_spec()["panels"] else []),
