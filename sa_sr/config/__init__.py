@@ -209,6 +209,22 @@ class Config(Section):
             panels[sweep.model, sweep.dataset]["lines"].append([variant for variant, _ in points(self, sweep)])
         return {"extractors": list(self.extractors), "panels": list(panels.values())}
 
+    def page_spec(self) -> dict[str, Any]:
+        """What the results page says that no file of its inputs does."""
+        shown = {k: {"__all__": {"dataset", "item", "frame", "model"}} for k in ("edge_maps", "comparisons")}
+        mapped = [name for name in self.extractors if name != "none"]
+        return {
+            "name": self.name,
+            "seeds": self.seeds,
+            "tables": {name: {"dataset": t.dataset, "label": t.label} for name, t in self.tables.items()},
+            "extractors": mapped,
+            "parameters": {name: self.extractors[name] for name in mapped},
+            "figures": self.figures.model_dump(mode="json", include=shown),
+            "space": self.evaluation.spaces[0],
+            "border": self.evaluation.borders[0],
+            "lpips": self.evaluation.lpips.model_dump(mode="json"),
+        }
+
     def _common(self, m: "Esrgan | VsrResFeatGan", model: str, seed: int) -> dict[str, Any]:
         return {
             "model": model,

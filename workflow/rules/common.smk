@@ -1,12 +1,11 @@
 # Names of files, the checked configuration and code fingerprints; no rules.
 
 import json
-import re
-from shlex import quote
 import os
 import re
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
@@ -114,65 +113,6 @@ def first_seed(model):
 def compared(figure):
     """The pictures that a comparison shows: bicubic, then the model's runs in the order of the extractors."""
     return [f"{OUT}/images/{method}/{figure.dataset}.h5" for method in ["bicubic", *first_seed(figure.model)]]
-
-
-def mapped():
-    """The extractors whose edge maps the page lays over its pictures."""
-    return [name for name in CFG.extractors if name != "none"]
-
-
-def page_spec():
-    """What the page says of the experiment."""
-    words = {"dataset", "item", "frame", "model"}
-    return {
-        "name": CFG.name,
-        "seeds": CFG.seeds,
-        "tables": {name: {"dataset": t.dataset, "label": t.label} for name, t in CFG.tables.items()},
-        "extractors": mapped(),
-        "parameters": {name: CFG.extractors[name] for name in mapped()},
-        "figures": CFG.figures.model_dump(
-            mode="json", include={k: {"__all__": words} for k in ("edge_maps", "comparisons")}
-        ),
-        "space": CFG.evaluation.spaces[0],
-        "border": CFG.evaluation.borders[0],
-        "lpips": CFG.evaluation.lpips.model_dump(mode="json"),
-    }
-
-
-def page_inputs():
-    """All that the page shows, in its order, but for frames.csv."""
-    tables = by_number(CFG.tables)
-    tables = [
-        "claims",
-        *tables,
-        *(f"{name}_details" for name in tables),
-        *(["shares"] if CFG.calibrated else []),
-        "health",
-    ]
-    figures = [
-        *by_number([*CFG.figures.edge_maps, *CFG.figures.comparisons]),
-        *(["plane"] if CFG.plane_spec()["panels"] else []),
-        *CFG.sweeps,
-        *(f"curves_{m}" for m in CFG.chosen_models),
-    ]
-    tested = dict.fromkeys(name for model in CFG.chosen_models for name in CFG.model(model).test_sets)
-    shown = ["bicubic", *(run for model in CFG.chosen_models for run in first_seed(model))]
-    return [
-        *(f"{OUT}/tables/{name}.html" for name in tables),
-        *(f"{OUT}/figures/{name}.png" for name in figures),
-        *map(data, tested),
-        *(f"{OUT}/images/{method}/{name}.h5" for name in tested for method in methods(name) if method in shown),
-        *(f"{OUT}/train/{run}/run.json" for run in RUNS),
-        *(f"{OUT}/evaluation/{part}.csv" for part in ("clips", "means", "differences")),
-        f"{OUT}/claims.csv",
-    ]
-
-
-def by_number(names):
-    """Names in the order of the numbers in them: figure9 before figure10."""
-    return sorted(
-        names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split("([0-9]+)", name)]
-    )
 
 
 def run_edges(run, dataset):
