@@ -11,7 +11,6 @@ import csv as csv_files
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +31,8 @@ NOTES = (
     f"Claims of {SOURCE}, in our words. A cell is an extractor in a table, compared with the same model without the "
     "method: better or worse where the 95 % interval of the difference excludes zero and rests on at least "
     f"{FEWEST} images, clips or seeds, else undecided. A claim is reproduced where all its cells are better, and not "
-    "reproduced where any is worse; exempt are cells for which the paper doesn't claim it."
+    "reproduced where any is worse; exempt are cells for which the paper doesn't claim it. Numbers are differences to "
+    "the model without the method; one without a word is undecided."
 )
 COLUMNS = [
     *("claim", "verdict", "table", "model", "extractor", "dataset", "metric", "region", "value", "difference", "low"),
@@ -87,7 +87,10 @@ class Judged:
             return "nothing to judge by"
         if self.claim.share is not None:
             least, largest = self.claim.share
-            return f"{self.count('in range')} of {self.counted} between {100 * least:g} and {100 * largest:g} %"
+            shares = [100 * share for cell in self.cells for share in cell.shares]
+            found = f"{min(shares):.1f} to {max(shares):.1f} %"
+            good = f"{self.count('in range')} of {self.counted} between {100 * least:g} and {100 * largest:g} %"
+            return f"{good}: {found}"
         exempt = f"; {self.count('exempt')} exempt" if self.count("exempt") else ""
         return (
             f"{self.count('better')} of {self.counted} cells better, {self.count('worse')} worse, "
@@ -113,6 +116,7 @@ def claims(
     over the seeds; md, html: for people. Raises UserError naming what can't be read.
     """
     compared = read_differences(differences)
+    tables = dict(sorted(tables.items(), key=lambda named: named[1].published is None))  # the paper's first
     trained = _shares(shares, extractors) if shares else []
     judged = [
         Judged(
@@ -130,19 +134,37 @@ def claims(
         [[f"{one.claim.statement} ({one.claim.where})", one.verdict, one.counts] for one in judged],
         columns=["Claim", "Verdict", "Cells"],
     )
-    cells = pd.DataFrame(
-        [[one.name, *_printed(one.claim, cell)] for one in judged for cell in one.cells],
-        columns=["Claim", "Table", "Method", "Difference [95 % interval]", "from", "Cell"],
-    )
+    cells = _matrix([one for one in judged if one.claim.metric])
     strange = [f"{_place(name, table)} ({table.label})" for name, table in tables.items() if not table.same_data]
     notes = NOTES + (f" Not on the paper's data: {', '.join(strange)}." if strange else "")
+    left, right = ["left"] * 3, ["left", *["right"] * (len(cells.columns) - 1)]
     one, other = (
-        table.to_markdown(index=False, colalign=["left"] * len(table.columns), disable_numparse=True)
-        for table in (verdicts, cells)
+        table.to_markdown(index=False, colalign=sides, disable_numparse=True)
+        for table, sides in ((verdicts, left), (cells, right))
     )
-    write_text(md, f"### {TITLE}\n\n{one}\n\n{textwrap.fill(notes, 120, break_on_hyphens=False)}\n\n{other}\n")
-    drawn = [table.to_html(index=False, border=0) for table in (verdicts, cells)]
-    write_text(html, page("claims", TITLE, "", f"{drawn[0]}\n<p>{escape(notes)}</p>\n{drawn[1]}", ""))
+    write_text(md, f"### {TITLE}\n\n{one}\n\n{other}\n\n{textwrap.fill(notes, 120, break_on_hyphens=False)}\n")
+    drawn = verdicts.to_html(index=False, border=0, classes="words"), cells.to_html(index=False, border=0)
+    write_text(html, page("claims", TITLE, "", drawn, notes))
+
+
+def _matrix(judged: list[Judged]) -> pd.DataFrame:
+    """What claims about metrics are judged by, for people: a row for each cell, a column for each claim."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for one in judged:
+        for cell in one.cells:
+            row = rows.setdefault((cell.place, label(cell.model, cell.extractor)), {"from": ""})
+            row[_heading(one.claim)] = _printed(one.claim, cell)
+            row["from"] = max(row["from"], cell.found.evidence() if cell.found else "", key=len)
+    columns = ["Cell", *(_heading(one.claim) for one in judged), "from"]
+    cells = [{"Cell": f"{place}: {method}", **row} for (place, method), row in rows.items()]
+    return pd.DataFrame(cells, columns=list(dict.fromkeys(columns)))
+
+
+def _heading(claim: Claim) -> str:
+    """The metric and its region: "PSNR (dB)", "noise, flat"."""
+    metric = METRICS[claim.metric or ""]
+    unit = f" ({metric.unit})" if metric.unit else ""
+    return metric.label + (f", {claim.region}" if claim.region != "all" else "") + unit
 
 
 def _cells(
@@ -200,17 +222,12 @@ def _rows(judged: Judged) -> Iterator[list]:
         yield [*head, *numbers, cell.judgement]
 
 
-def _printed(claim: Claim, cell: Cell) -> list[str]:
-    """Table, method, numbers, evidence and judgement of a cell, for people."""
-    method = label(cell.model, cell.extractor)
-    if s := cell.shares:
-        share = f"{100 * sum(s) / len(s):.1f} %" + (f" [{100 * min(s):.1f}, {100 * max(s):.1f}]" if len(s) > 1 else "")
-        return ["", method, share, f"{len(s)} {'training' if len(s) == 1 else 'trainings'}", cell.judgement]
+def _printed(claim: Claim, cell: Cell) -> str:
+    """ "+0.41 better", "+0.31" where nothing is decided, "−0.0023 exempt"."""
     if cell.found is None:
-        return [cell.place, method, "not measured", "", cell.judgement]
-    decimals = METRICS[claim.metric or ""].decimals
-    numbers = " ".join(filter(None, [signed(cell.found.difference, decimals), cell.found.interval(decimals)]))
-    return [cell.place, method, numbers, cell.found.evidence(), cell.judgement]
+        return "not measured"
+    number = signed(cell.found.difference, METRICS[claim.metric or ""].decimals)
+    return number if cell.judgement == UNDECIDED else f"{number} {cell.judgement}"
 
 
 def _place(name: str, table: Table) -> str:

@@ -107,7 +107,7 @@ def html_page(grid: Grid) -> str:
     head = f"<tr><td></td>{headings}</tr>\n{line(['Method', *map(escape_html, grid.columns)], 'th')}"
     body = "\n".join(line([escape_html(method), *map(text, cells)]) for method, cells in grid.rows)
     drawn = f"<table>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-    return page(grid.name, grid.heading, grid.above, drawn, grid.below)
+    return page(grid.name, grid.heading, grid.above, [drawn], grid.below)
 
 
 LATEX = {

@@ -67,7 +67,7 @@ def health(histories: list[Path], csv: Path, md: Path, html: Path) -> None:
     write_text(md, f"### {TITLE}\n\n{table}\n\n{listed}\n{textwrap.fill(NOTES, 120)}\n".replace("\n\n\n", "\n\n"))
     items = "".join(f"<li>{escape(line)}</li>\n" for line in said)
     drawn = printed.to_html(index=False, border=0) + (f"\n<ul>\n{items}</ul>" if said else "")
-    write_text(html, page("health", TITLE, "", drawn, NOTES))
+    write_text(html, page("health", TITLE, "", [drawn], NOTES))
 
 
 def unhealthy(csv: Path) -> list[str]:

@@ -3,6 +3,7 @@
 The results page shows what is in its <main> element, with a style of its own.
 """
 
+from collections.abc import Sequence
 from html import escape
 
 PAGE = """<!doctype html>
@@ -15,7 +16,8 @@ PAGE = """<!doctype html>
   h1 {{ font-size: 1em; margin: 0 0 .3em }}
   th, td {{ padding: .15em .7em; text-align: right; font-weight: normal }}
   td {{ white-space: nowrap; font-variant-numeric: tabular-nums }}
-  th:first-child, td:first-child {{ text-align: left }}
+  th:first-child, td:first-child, .words * {{ text-align: left }}
+  .words td {{ white-space: normal }}
   thead tr:last-child > * {{ border-bottom: 1px solid #1a1a1a }}
   th[colspan] {{ text-align: center; border-bottom: 1px solid #c8c8c8 }}
   p {{ color: #6b6b6b; font-size: 13px }}
@@ -23,15 +25,15 @@ PAGE = """<!doctype html>
 </style>
 <main>
 <h1>{title}</h1>
-{header}{table}{notes}</main>
+{header}{tables}{notes}</main>
 """
 
 
-def page(name: str, title: str, header: str, table: str, notes: str) -> str:
-    """The page of one table.
+def page(name: str, title: str, header: str, tables: Sequence[str], notes: str) -> str:
+    """The page of one table, or of a few that belong together.
 
     name: of the browser's tab; title, header, notes: plain text above and below the table, the last two may be empty;
-    table: HTML.
+    tables: HTML.
     """
 
     def paragraph(text: str) -> str:
@@ -41,7 +43,7 @@ def page(name: str, title: str, header: str, table: str, notes: str) -> str:
         name=escape(name),
         title=escape(title),
         header=paragraph(header),
-        table=scrolling(title, table),
+        tables="".join(scrolling(title, table) for table in tables),
         notes=paragraph(notes),
     )
 

@@ -48,7 +48,7 @@ def shares(calibrations: list[Path], csv: Path, md: Path, html: Path) -> None:
     right = ("left", "right", "right", "left", "right", "right")
     table = printed.to_markdown(index=False, colalign=right, disable_numparse=True)
     write_text(md, f"### {TITLE}\n\n{table}\n\n{textwrap.fill(NOTES, 120)}\n")
-    write_text(html, page("shares", TITLE, "", printed.to_html(index=False, border=0), NOTES))
+    write_text(html, page("shares", TITLE, "", [printed.to_html(index=False, border=0)], NOTES))
 
 
 def _per_cent(fractions: pd.Series) -> pd.Series:

@@ -21,7 +21,7 @@ from sa_sr.render.published import PUBLISHED
 ROOT = Path(__file__).parents[2]
 CLAIMS = load_claims(ROOT / "config/claims.yaml").claims
 DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
-TABLES = load(DEMO).tables
+TABLES = {name: table for name, table in load(DEMO).tables.items() if table.published}
 EXTRACTORS = ["none", "local_variance", "canny"]
 HEAD = "model,extractor,dataset,subset,metric,region,space,border,value,baseline,difference,low,high,unit,units,seeds"
 SHARES = {"local_variance": (0.15, 0.16), "canny": (0.11, 0.19)}
@@ -96,7 +96,10 @@ def test_a_claim_is_what_its_cells_are(tmp_path, verdicts, verdict, counts):
         assert counts in text
         assert CLAIMS["psnr"].statement in text
     assert md.splitlines()[4].split(" | ")[1].strip() == verdict
-    assert "| +0.50 [+0.25, +0.75] | 4 clips and 6 seeds | better" in " ".join(md.split())
+    said = " ".join(md.split())
+    assert "| Table I: SA-ESRGAN (canny) | +0.50 better | 4 clips and 6 seeds |" in said
+    words = {"undecided": "+0.50", "worse": "+0.50 worse"}.get("".join(verdicts.values()), "+0.50 better")
+    assert f"| Table II: SA-ESRGAN (canny) | {words} |" in said
     assert "Table I (street, standing in for Myanmar)" in " ".join(md.split())
 
 
@@ -115,7 +118,7 @@ def test_a_table_of_ones_own_is_a_cell_like_any_other(tmp_path):
     claims(differences, None, {"ssim": CLAIMS["ssim"]}, {"photos": table}, EXTRACTORS, *files)
     md = files[1].read_text()
     assert "2 of 2 cells better" in md
-    assert "| ssim | photos | SA-ESRGAN (lv) |" in " ".join(md.split())
+    assert "| photos: SA-ESRGAN (lv) | +0.5000 better |" in " ".join(md.split())
 
 
 def test_what_was_not_measured_is_undecided(tmp_path):
@@ -124,7 +127,8 @@ def test_what_was_not_measured_is_undecided(tmp_path):
     assert md.count("not measured") == 8
     region, md, _ = judge(tmp_path, "noise", *write(tmp_path, metric="noise"))  # of another region
     assert {(row["cell"], row["units"]) for row in region} == {("undecided", "")}
-    rows, *_ = judge(tmp_path, "noise", *write(tmp_path, metric="noise", region="flat"))
+    rows, md, _ = judge(tmp_path, "noise", *write(tmp_path, metric="noise", region="flat"))
+    assert "Noise, flat (gray levels)" in md
     assert {row["region"] for row in rows} == {"flat"}
 
 
@@ -140,7 +144,7 @@ def test_shares_are_judged_by_every_training(tmp_path, shares, verdict, judged):
     rows, md, _ = judge(tmp_path, "share", *write(tmp_path, shares=shares))
     assert [row["cell"] for row in rows] == 2 * judged  # of both models; a sweep's variants are no cells
     assert {row["verdict"] for row in rows} == {verdict}
-    assert f"{2 * judged.count('in range')} of {2 * len(judged)} between 10 and 20 %" in md
+    assert f"{2 * judged.count('in range')} of {2 * len(judged)} between 10 and 20 %: " in md
     low, high = shares["local_variance"]
     assert [float(rows[0][name]) for name in ("value", "low", "high", "seeds")] == [(low + high) / 2, low, high, 2]
 
@@ -212,6 +216,7 @@ def test_the_summary_prints_the_claims(tmp_path):
     (tmp_path / "tables").mkdir()
     for name in ("table1", "table1_details", "claims"):
         (tmp_path / f"tables/{name}.md").write_text(f"### This is {name}\n")
+    (tmp_path / "tables/table1.csv").touch()
     said = CliRunner().invoke(app, ["summary", str(tmp_path)]).output
     assert "This is table1\n" in said
     assert "This is claims" in said

@@ -15,6 +15,7 @@ from sa_sr.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+del DEMO["sweeps"]  # test_sweeps.py has some of its own
 
 
 def changed(**edits):

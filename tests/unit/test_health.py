@@ -303,6 +303,7 @@ def test_the_summary_has_a_line_for_each_that_is_ill_and_none_for_the_others(tra
     results = tables[0].parents[1]
     tables[0].parent.mkdir(parents=True)
     (tables[0].parent / "table1.md").write_text("a table\n")
+    (tables[0].parent / "table1.csv").touch()
     cli.summary(results)
     assert "health" not in capsys.readouterr().out  # of older results
     health(trainings, *tables)

@@ -117,7 +117,8 @@ def tiny(tmp_path_factory, asset) -> Workspace:
     images = {f"photos_{r}": {"kind": "images", "sources": [{"folder": f"photos/{r}"}]} for r in photos}
     clips = {f"clips_{r}": {"kind": "clips", "sources": [{"folder": f"clips/{r}"}]} for r in photos}
     stage = {"steps": 3, "batch": 2, "val_every": 2, "val_patches": 2}
-    config |= {"name": "tiny", "datasets": images | clips}
+    config |= {"name": "tiny", "datasets": images | clips, "sweeps": {}}
+    del config["tables"]["photos"]
     config["models"]["esrgan"] |= {
         "train_set": "photos_train",
         "val_set": "photos_val",

@@ -5,9 +5,9 @@ from PIL import Image
 
 
 def test_the_demo_is_exactly_these_jobs(demo):
-    models, extractors = 2, 3
-    runs = models * extractors
-    tested = 3 * 3 + 3 * 2  # ESRGAN's three test sets and VSRResFeatGAN's two
+    models, extractors, swept = 2, 3, 2
+    runs = models * extractors + swept
+    tested = 3 * 3 + 3 * 2 + swept  # ESRGAN's three test sets and VSRResFeatGAN's two; a sweep has one
     assert demo.planned() == {
         "download": len(used_assets(demo.config)),
         "prepare": 7,
@@ -23,8 +23,8 @@ def test_the_demo_is_exactly_these_jobs(demo):
         "evaluate": tested + 3,
         "aggregate": 1,
         "statistics": 1,
-        "table": 4,
-        "details": 4,
+        "table": 5,
+        "details": 5,
         "claims": 1,
         "shares": 1,
         "health": 1,
@@ -32,6 +32,7 @@ def test_the_demo_is_exactly_these_jobs(demo):
         "comparison": 3,
         "curves": models,
         "plane": 1,
+        "sweep": 1,
         "results_page": 1,
         "all": 1,
     }
@@ -46,7 +47,7 @@ def used_assets(config):
 def test_a_seed_more_trains_both_models_and_all_variants_again(demo):
     demo.config["seeds"] = [1, 2]
     planned = demo.planned()
-    assert (planned["pretrain"], planned["train"]) == (4, 12)
+    assert (planned["pretrain"], planned["train"]) == (4, 16)
 
 
 def test_one_model_alone_can_be_run(demo):
@@ -55,7 +56,7 @@ def test_one_model_alone_can_be_run(demo):
         del demo.config["tables"][name]
     del demo.config["figures"]["comparisons"]["figure10"]
     planned = demo.planned()
-    assert (planned["train"], planned["table"]) == (3, 2)
+    assert (planned["train"], planned["table"]) == (3 + 2, 3)
 
 
 def test_a_misspelt_key_stops_the_start_and_is_named(demo):

@@ -64,7 +64,7 @@ rule claims:
     log:
         f"{OUT}/logs/table/claims.log",
     params:
-        claims=text(CLAIMS.model_dump(mode="json")["claims"]),
+        claims=json.dumps(CLAIMS.model_dump(mode="json")["claims"]),  # in the order of the file
         tables=text({name: table.model_dump(mode="json") for name, table in CFG.tables.items()}),
         extractors=BY_EXTRACTOR,
         code=code("claims"),
