@@ -17,7 +17,7 @@ from sa_sr.config.models import Esrgan, Loss, LossTerms, Models, Optimise, VsrRe
 from sa_sr.config.reading import check
 from sa_sr.config.results import Comparison, EdgeMaps, Evaluation, Figures, LpipsChoice, Table
 from sa_sr.config.runs import CalibrateSpec, PretrainSpec, Run, TrainSpec
-from sa_sr.config.section import Box, Count, Name, Section
+from sa_sr.config.section import Box, Count, Name, Section, by_number
 from sa_sr.config.sweeps import Sweep, Variant, points, variants
 from sa_sr.data.assets import Asset, known
 from sa_sr.edges import check_parameters
@@ -66,6 +66,11 @@ def _with_defaults(extractors: dict[str, dict[str, Any]]) -> dict[str, dict[str,
     return checked
 
 
+def _the_papers_first(tables: dict[str, Table]) -> dict[str, Table]:
+    """The tables in the order of their names, those that stand for one of the paper's before others."""
+    return dict(sorted(by_number(tables).items(), key=lambda named: named[1].published is None))
+
+
 class Config(Section):
     """A whole experiment, complete in itself."""
 
@@ -87,11 +92,11 @@ class Config(Section):
     """What is trained and how."""
     evaluation: Evaluation = Evaluation()
     """What is measured."""
-    tables: dict[Name, Table] = {}
+    tables: Annotated[dict[Name, Table], AfterValidator(_the_papers_first)] = {}
     """The tables, by file name."""
     figures: Figures = Figures()
     """The figures; training curves and the perception-distortion plane are drawn besides."""
-    sweeps: dict[Name, Sweep] = {}
+    sweeps: Annotated[dict[Name, Sweep], AfterValidator(by_number)] = {}
     """Curves over a parameter, by file name."""
 
     def model(self, name: str) -> "Esrgan | VsrResFeatGan":

@@ -123,7 +123,10 @@ def _sweeps(config: "Config") -> Iterator[str]:
             keys = [BETA2, *config.extractors[sweep.extractor]]
             what = f"parameter of {sweep.extractor}, nor {BETA2!r},"
             unknown = list(_missing(f"sweeps.{name}.key", sweep.key, keys, what))
-            yield from unknown or _values(config, name, sweep)
+            if not unknown and config.extractors[sweep.extractor].get(sweep.key, "beta2") is None:
+                yield f"sweeps.{name}.key: extractors.{sweep.extractor}.{sweep.key} has no value; give it one"
+            else:
+                yield from unknown or _values(config, name, sweep)
 
 
 def _values(config: "Config", name: str, sweep: "Sweep") -> Iterator[str]:

@@ -53,12 +53,12 @@ class Edges(Section):
 class Evaluation(Section):
     """What is measured on every frame (V)."""
 
-    spaces: list[Literal["rgb", "y"]] = ["rgb", "y"]
+    spaces: Annotated[list[Literal["rgb", "y"]], Field(min_length=1)] = ["rgb", "y"]
     """PSNR and SSIM on all three channels and on the luma of BT.601.
 
     Open: the paper is silent. Alternatives: one of the two. Evidence: its Tables I and II fit RGB, III and IV the luma;
     both are measured, each table prints one."""
-    borders: list[Count] = [4, 8]
+    borders: Annotated[list[Count], Field(min_length=1)] = [4, 8]
     """Pixels cut off at each side before PSNR and SSIM.
 
     Open: the paper is silent. Alternatives: any. Evidence: ESRGAN's test code cuts 4; 8 is common for video."""
@@ -75,7 +75,7 @@ class Evaluation(Section):
 
 
 class Table(Section):
-    """One of the paper's Tables I-IV."""
+    """The variants of one model on one test set: one of the paper's Tables I-IV, or another."""
 
     model: Literal["esrgan", "vsrresfeatgan"]
     """Whose variants are the rows."""

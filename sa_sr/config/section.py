@@ -36,6 +36,15 @@ Box = tuple[Count, Count, PositiveInt, PositiveInt]
 Scene = tuple[Count, PositiveInt]
 
 
+def by_number(sections: dict[str, Any]) -> dict[str, Any]:
+    """Sections in the order of the numbers in their names, figure9 before figure10: that of the file does not count."""
+
+    def key(name: str) -> list[str | int]:
+        return [int(part) if part.isdecimal() else part for part in re.split("([0-9]+)", name)]
+
+    return {name: sections[name] for name in sorted(sections, key=key)}
+
+
 class Section(BaseModel):
     """A mapping of the configuration file: frozen, and an unknown key is an error with a suggestion."""
 

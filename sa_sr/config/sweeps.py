@@ -1,20 +1,32 @@
 """Section `sweeps`: one parameter at several values, and the variants of an extractor that this takes."""
 
+import math
+import reprlib
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
+from pydantic_core import PydanticCustomError
 
 from sa_sr.config.section import Count, Section, Weight
 from sa_sr.edges import check_parameters
+from sa_sr.errors import UserError
 
 if TYPE_CHECKING:
     from sa_sr.config import Config
 
 BETA2 = "beta2"
 """The key that is of the loss and not of an extractor."""
-Value = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str
+
+
+def _is_value(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
+        raise PydanticCustomError("value", "{value} is no number, text, true or false", {"value": reprlib.repr(value)})
+    return value
+
+
+Value = Annotated[bool | int | float | str, BeforeValidator(_is_value)]
 
 
 class Sweep(Section):
@@ -85,6 +97,8 @@ def values(config: "Config", sweep: Sweep) -> list[Any]:
 
 def value_of(config: "Config", sweep: Sweep, value: Value) -> Any:
     """One of them. Raises ValidationError or UserError for a value that the key can't have."""
+    if sweep.key == BETA2 and isinstance(value, bool):
+        raise UserError(f"{value} is no number")
     if sweep.key == BETA2:
         return TypeAdapter(Weight).validate_python(value)
     return check_parameters(sweep.extractor, config.extractors[sweep.extractor] | {sweep.key: value})[sweep.key]

@@ -29,6 +29,8 @@ ROOM = 0.16
 """Room around the trained methods, of their span."""
 LEAST = {"psnr": 0.05, "lpips": 0.002}
 """Half of the least span of an axis."""
+TITLE = 36
+"""Letters of a title that fit above a panel."""
 FAR = 0.7
 """How far bicubic may lie outside of the trained methods, in their spans; beyond it is drawn at the edge."""
 
@@ -100,7 +102,7 @@ def figure_plane(means: Path, spec: PlaneSpec, out: Path) -> None:
     columns = min(COLUMNS, len(panels))
     width, height = style.WIDTH // columns - LEFT - RIGHT, HEIGHT[columns == 1]
     lines = -(-len(panels) // columns)
-    pitch, top = ABOVE + height + BELOW, style.LINE * (1 + (len(colours) + 1) // 4)
+    pitch, top = ABOVE + height + BELOW, style.LINE * -(-(len(colours) + 1) // 4)
     with style.figure(style.WIDTH, top + lines * pitch + style.FOOT - 16, out) as fig:
         for i, (shown, methods) in enumerate(panels):
             row, column = divmod(i, columns)
@@ -117,10 +119,12 @@ def _draw(ax: "Axes", shown: Shown, methods: list[Method], colours: dict[str, st
 
     trained = [method for method in methods if method.extractor != BICUBIC]
     at = {method.extractor: method.mean for method in trained}
-    lines = [np.array([at[variant] for variant in line]) for line in shown.lines if all(v in at for v in line)]
     _limits(ax, methods)
-    for line, names in zip(lines, (names for names in shown.lines if all(v in at for v in names)), strict=True):
+    lines = []
+    for names in shown.lines:
+        line = np.array([at[variant] for variant in names if variant in at]).reshape(-1, 2)
         ax.plot(*line.T, color=colours[names[0].partition(".")[0]], linewidth=0.6, alpha=0.6, zorder=2)
+        lines.append(line)
     labels = []
     for method in trained:
         colour = colours[method.own]
@@ -134,13 +138,19 @@ def _draw(ax: "Axes", shown: Shown, methods: list[Method], colours: dict[str, st
         if method.extractor == BICUBIC:
             labels.append(_bicubic(ax, method))
     place(ax, labels, lines)
-    ax.set_title(f"{label(shown.model)}, {shown.dataset}", loc="left", pad=17)
+    ax.set_title(_short(f"{label(shown.model)}, {shown.dataset}"), loc="left", pad=17)
     upright = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline", "size": 8}
     ax.annotate(f"{METRICS['lpips'].label} {METRICS['lpips'].arrow}", (0, 1), (0, 5), **upright)
     psnr = METRICS["psnr"]
-    ax.set_xlabel(f"{psnr.label} ({psnr.unit}) {psnr.arrow}, {SPACES[shown.space]}, border {shown.border}")
+    frames = ", interior" if shown.subset == "interior" else ""
+    ax.set_xlabel(f"{psnr.label} ({psnr.unit}) {psnr.arrow}, {SPACES[shown.space]}, border {shown.border}{frames}")
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+
+
+def _short(title: str) -> str:
+    """What is wider than a panel is cut."""
+    return title if len(title) <= TITLE else f"{title[: TITLE - 1]}…"
 
 
 def _limits(ax: "Axes", methods: list[Method]) -> None:

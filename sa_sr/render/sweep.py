@@ -1,10 +1,12 @@
 """Figure `sweep`: the metrics over the values of one parameter, beside the baseline.
 
-Every value is drawn as baseline + paired difference, with the interval of that difference: it lies clear of the
-baseline's line exactly where the two are told apart. The spread of the photos, which both have in common, is not in it.
+Every value is drawn as baseline + paired difference, with the interval of that difference. It tells the two apart where it
+lies clear of the baseline's line and rests on enough to decide (docs/statistics.md); where it does not, it is pale. The
+spread of the photos, which both have in common, is not in it.
 """
 
 import csv
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sa_sr.errors import UserError
+from sa_sr.evaluation import FEWEST
 from sa_sr.render import style
 from sa_sr.render.labels import BASELINE, METRICS, SPACES, extractor_label, label, symbol
 from sa_sr.render.placing import Label, place
@@ -30,6 +33,8 @@ DECADE = 10
 """Values that span more than this, and are positive, stand on a logarithmic axis."""
 DIGIT = 11
 """Pixels of a digit at the axes."""
+LETTERS = 140
+"""Of a line below the figure."""
 
 
 class SweepSpec(BaseModel):
@@ -66,6 +71,8 @@ class Measured:
     baseline: float
     sample: str
     """What the interval is over: "6 images, 1 seed"."""
+    decidable: bool
+    """Whether that is enough for a verdict."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,9 @@ def figure_sweep(differences: Path, shares: Path, spec: SweepSpec, out: Path) ->
     names = {label(spec.model, e): by_extractor[e] for e in (BASELINE, spec.extractor)}
     black, colour = names.values()
     width, top = style.WIDTH // 4 - LEFT - RIGHT, 62 + style.LINE
-    with style.figure(style.WIDTH, top + HEIGHT + BELOW + style.FOOT, out) as fig:
+    remarks = textwrap.fill(_remarks(points, spec), LETTERS, break_on_hyphens=False)
+    foot = style.FOOT + style.LINE * remarks.count("\n")
+    with style.figure(style.WIDTH, top + HEIGHT + BELOW + foot, out) as fig:
         for i, metric in enumerate(SHOWN):
             ax = style.panel(fig, i * (LEFT + width + RIGHT) + LEFT, top, width, HEIGHT)
             ax.axhline(points[0].measured[metric].baseline, color=black, linewidth=0.9, zorder=2)
@@ -103,7 +112,7 @@ def figure_sweep(differences: Path, shares: Path, spec: SweepSpec, out: Path) ->
         ax.plot([0], [baseline], "o", color=black, markersize=4, zorder=4)
         _over_share(ax, points, colour)
         style.key(fig, LEFT, names)
-        style.footnote(fig, LEFT, _remarks(points, spec))
+        style.footnote(fig, LEFT, remarks)
 
 
 def _values_axis(ax: "Axes", points: list[Point], spec: SweepSpec) -> None:
@@ -148,7 +157,8 @@ def _curve(ax: "Axes", metric: str, xs: list[float], points: list[Point], colour
         if one.interval and bars:
             low, high = one.interval
             reach = [[one.value - low], [high - one.value]]
-            ax.errorbar(x, one.value, yerr=reach, color=colour, linewidth=0.9, capsize=2.2)
+            look = {"alpha": 1.0, "capsize": 2.2} if one.decidable else {"alpha": 0.4, "capsize": 0}
+            ax.errorbar(x, one.value, yerr=reach, color=colour, linewidth=0.9, **look)
         face, size = ("white", 6) if point.configured else (colour, 4)
         ax.plot([x], [one.value], "o", color=colour, markerfacecolor=face, markersize=size, zorder=4)
     ax.margins(y=0.14)
@@ -185,7 +195,10 @@ def _heading(metric: str) -> str:
 def _remarks(points: list[Point], spec: SweepSpec) -> str:
     samples = dict.fromkeys(m.sample for point in points for m in point.measured.values() if m.interval)
     over = f"Bars: 95 % interval of the paired difference to {label(spec.model)} ({'; '.join(samples)}). "
-    how = f"PSNR and SSIM on {SPACES[spec.space]}, border {spec.border}."
+    if any(m.interval and not m.decidable for point in points for m in point.measured.values()):
+        over += f"Pale ones decide nothing, which takes {FEWEST} images, clips or seeds. "
+    frames = " Without the two frames at each end of a clip." if spec.subset == "interior" else ""
+    how = f"PSNR and SSIM on {SPACES[spec.space]}, border {spec.border}.{frames}"
     ring = "the configured value" if dict(spec.points)[spec.extractor] != AUTO else "calibrated (auto)"
     return f"{over if samples else ''}Ring: {ring}. {how}"
 
@@ -228,7 +241,8 @@ def _one(row: dict[str, Any]) -> Measured:
     interval = (baseline + float(row["low"]), baseline + float(row["high"])) if row["low"] and row["high"] else None
     seeds = int(row["seeds"])
     sample = f"{row['units']} {row['unit']}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
-    return Measured(baseline + difference, interval, baseline, sample)
+    decidable = max(1 if row["unit"] == "frames" else int(row["units"]), seeds) >= FEWEST
+    return Measured(baseline + difference, interval, baseline, sample, decidable)
 
 
 def _trained(path: Path, spec: SweepSpec) -> dict[str, tuple[float, float]]:

@@ -19,7 +19,7 @@ def test_the_plan_is_snakemakes_for_another_experiment_too(demo):
     """Two seeds, maps from patches, one model without tables, an extractor less, a figure of a data set of its own."""
     config = demo.config
     del config["models"]["vsrresfeatgan"], config["extractors"]["canny"], config["tables"]
-    config["seeds"] = [1, 2]
+    config |= {"seeds": [1, 2], "sweeps": {}}
     model = config["models"]["esrgan"]
     model["loss"] |= {"edge_scope": "crop", "beta2": {"none": 0, "local_variance": "auto"}}
     model["test_sets"] = ["city_test"]
@@ -46,7 +46,7 @@ SWEEP = {"model": "esrgan", "extractor": "canny", "dataset": "photos_test"}
 
 
 def test_the_plan_of_the_baseline_alone_has_no_calibration(demo):
-    demo.config["extractors"] = {"none": {}}
+    demo.config |= {"extractors": {"none": {}}, "sweeps": {}}
     for model in demo.config["models"].values():
         model["loss"]["beta2"] = {"none": 0}
     planned = jobs(load(demo.config))

@@ -34,7 +34,7 @@ def test_a_sweep_adds_only_its_own_jobs(finished, sweeps, jobs):
     planned = Workspace(finished.folder, finished.config | {"sweeps": sweeps}).planned()
     own = {rule: count for rule, count in planned.items() if rule in ONE or rule in ("extract_edges", "sweep")}
     assert own == jobs
-    follow = AFTER if "train" in jobs else {"plane": 1, "all": 1}
+    follow = AFTER if "train" in jobs else {"plane": 1, "results_page": 1, "all": 1}
     assert planned == jobs | {rule: count for rule, count in planned.items() if rule in follow}
     assert follow.items() <= planned.items()
 
