@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from sa_sr.config.reading import check, read
 from sa_sr.config.section import Name, Section
-from sa_sr.render.labels import BASELINE, METRICS
+from sa_sr.render.labels import BASELINE, METRICS, PAPER
 from sa_sr.render.published import PUBLISHED
 
 
@@ -56,6 +56,13 @@ class Claim(Section):
     def _one_kind(self) -> Self:
         if (self.metric is None) == (self.share is None):
             raise PydanticCustomError("kind", "give either `metric` or `share`")
+        only = {"noise": "flat"}.get(self.metric or "", "all")
+        if self.metric and self.metric not in PAPER and self.region != only:
+            raise PydanticCustomError(
+                "region", "region: {metric} is measured in region {only} only", {"metric": self.metric, "only": only}
+            )
+        if self.metric and METRICS[self.metric].higher_is_better is None:
+            raise PydanticCustomError("metric", "metric: {metric} ranks nobody", {"metric": self.metric})
         if self.share is not None and (self.region != "all" or self.exceptions):
             raise PydanticCustomError("share", "`region` and `exceptions` belong to a metric, not to a share")
         if self.share is not None and self.share[0] > self.share[1]:

@@ -46,7 +46,7 @@ class Edges(Section):
     """Lower threshold, of OpenCV's Canny with the Euclidean norm of the gradient."""
     high: PositiveFloat = 100.0
     """Upper threshold, not below `low`."""
-    tolerance: Count = 1
+    tolerance: Annotated[int, Field(ge=0, le=32)] = 1
     """HR pixels, horizontally and vertically, within which an edge counts as found."""
 
 

@@ -3,19 +3,20 @@
 Each variant is held against `none` of the same model, pair by pair: same seed, item and frame. The difference of an
 item (an image or a clip) is the mean over its frames; the items and the seeds are the evidence.
 
-The interval comes from a bootstrap that draws items with replacement and, where there are several, seeds as well, each
-on its own (Owen, "The pigeonhole bootstrap", 2007: with both it is rather too wide than too narrow). Its percentiles
-are set further apart for small samples, by as much as Student's t is wider than a normal interval with the fewer of the
-two (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015: the expanded percentile interval).
+The interval comes from a bootstrap that draws items, seeds or both with replacement, each on its own (Owen, "The
+pigeonhole bootstrap", 2007). What there are fewer than FEWEST of is not drawn where there are enough of the other:
+then the difference is one on these clips, or of these trainings. Percentiles are set further apart for small samples,
+by as much as Student's t is wider than a normal interval with the fewer of the drawn (Hesterberg, "What Teachers Should
+Know About the Bootstrap", 2015: the expanded percentile interval).
 
 One clip of one training has no second item to draw. There its frames are drawn, in circular blocks, for neighbouring
 frames show almost the same: blocks of sqrt(T) of T frames, so that there are as many blocks as a block has frames; the
 T^(1/3) that is best where frames soon forget each other would be too short for video.
 
-`better` and `worse` are said where the interval excludes zero and there are at least FEWEST independent pairs, items or
-seeds: of five differences all have the same sign by chance alone in 2 * 2^-5 = 6 % of all cases, so that no test that
-assumes no distribution can reach 5 % with fewer. Frames are no independent pairs: one clip of one training says nothing
-about others, and is always `undecided`.
+`better` and `worse` are said where the interval excludes zero and at least FEWEST items or seeds were drawn: of five
+differences all have the same sign by chance alone in 2 * 2^-5 = 6 % of all cases, so that no test that assumes no
+distribution can reach 5 % with fewer. Frames are no independent pairs: one clip of one training says nothing about
+others, and is always `undecided`.
 """
 
 import math
@@ -80,12 +81,22 @@ def _pairs(rows: pd.DataFrame) -> pd.DataFrame:
     keys = ["model", "seed", "dataset", "item", "frame", *QUANTITY]
     base = rows.loc[rows.extractor == BASELINE, [*keys, "value"]].rename(columns={"value": "baseline"})
     variants = rows[~rows.extractor.isin([BASELINE, ""]) & rows.metric.isin(METRICS)]
+    base = base[base.metric.isin(METRICS)]
     pairs = variants.merge(base, on=keys, how="left", indicator=True)
     if len(alone := pairs[pairs["_merge"] == "left_only"]):
         row = alone.iloc[0]
         raise UserError(
             f"{row.metric} of {row.method} on {row.dataset}, item {row['item']}, frame {row.frame}, has no counterpart "
             f"in {row.model}-{BASELINE}-s{row.seed}; evaluate that run on this data set and aggregate again"
+        )
+    there = variants.groupby([*CELL, *QUANTITY]).agg(there=("value", "size")).reset_index()
+    wanted = base.groupby(["model", "dataset", *QUANTITY]).agg(wanted=("baseline", "size")).reset_index()
+    counts = there.merge(wanted, on=["model", "dataset", *QUANTITY])
+    if len(lacking := counts[counts.there < counts.wanted]):
+        row = lacking.iloc[0]
+        raise UserError(
+            f"{row.model}-{row.extractor} lacks {row.metric} of {row.wanted - row.there} of the {row.wanted} frames "
+            f"that {row.model}-{BASELINE} has on {row.dataset}; evaluate its runs there and aggregate again"
         )
     return pairs.sort_values([*CELL, *keys])
 
@@ -117,19 +128,25 @@ def _less(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def interval(differences: np.ndarray) -> Interval:
-    """Of the mean of differences (seeds, items): both are drawn; none where there is one of each."""
-    seeds, items = differences.shape
-    if seeds * items == 1 or not np.isfinite(differences).all():
+    """Of the mean of differences (seeds, items); none where there is one of each.
+
+    What there are FEWEST of is drawn, seeds, items or both; with less of either, whatever there are several of.
+    """
+    if differences.size == 1 or not np.isfinite(differences).all():
         return Interval()
-    means = ((_weights(seeds, 0) @ differences) * _weights(items, 1)).sum(axis=1)
-    return expanded(means, min(n for n in (seeds, items) if n > 1))
+    least = FEWEST if max(differences.shape) >= FEWEST else 2
+    for way, n in enumerate(differences.shape):
+        if n < least:
+            differences = differences.mean(axis=way, keepdims=True)
+    means = ((_weights(differences.shape[0], 0) @ differences) * _weights(differences.shape[1], 1)).sum(axis=1)
+    return expanded(means, min(n for n in differences.shape if n > 1))
 
 
 def interval_of_series(differences: np.ndarray) -> Interval:
-    """Of the mean of differences (frames,) in the order of time, by circular blocks; none with less than two blocks."""
+    """Of the mean of differences (frames,) in the order of time, by circular blocks; none with fewer than FEWEST."""
     frames = len(differences)
     block = block_length(frames)
-    if frames < 2 * block or not np.isfinite(differences).all():
+    if frames < FEWEST or not np.isfinite(differences).all():
         return Interval()
     return expanded(differences[_blocks(frames, block)].mean(axis=1), frames // block)
 
@@ -174,8 +191,11 @@ def holm(p: pd.Series) -> pd.Series:
 
 
 def verdict(row) -> str:
-    """better, worse or undecided, from a row's metric, interval and numbers of items and seeds."""
-    items = 1 if row.unit == "frames" else row.units
+    """better, worse or undecided, from a row's metric, interval and numbers of items and seeds; always undecided is a
+    metric that ranks nobody."""
+    better, items = METRICS[row.metric].higher_is_better, 1 if row.unit == "frames" else row.units
+    if better is None:
+        return "undecided"
     if max(items, row.seeds) < FEWEST or not (row.low > 0 or row.high < 0):
         return "undecided"
-    return "better" if (row.low > 0) == METRICS[row.metric].higher_is_better else "worse"
+    return "better" if (row.low > 0) == better else "worse"

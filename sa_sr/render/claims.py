@@ -32,8 +32,10 @@ NOTES = (
     "method: better or worse where the 95 % interval of the difference excludes zero and rests on at least "
     f"{FEWEST} images, clips or seeds, else undecided. A claim is reproduced where all its cells are better, and not "
     "reproduced where any is worse; exempt are cells for which the paper doesn't claim it. Numbers are differences to "
-    "the model without the method; one without a word is undecided."
+    "the model without the method, with their intervals in the tables and in claims.csv; one without a word is "
+    "undecided."
 )
+FEW = "With {} of each method a verdict speaks of these networks on other pictures, and not of the method."
 COLUMNS = [
     *("claim", "verdict", "table", "model", "extractor", "dataset", "metric", "region", "value", "difference", "low"),
     *("high", "unit", "units", "seeds", "cell"),
@@ -45,7 +47,8 @@ REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecid
 class Cell:
     """What a claim is judged by: a difference (None where it was not measured), or the shares of a method's trainings.
 
-    place: the table in print; judgement: better, worse, undecided or exempt, of shares "in range" or "out of range".
+    place: the table in print; judgement: better, worse, undecided or exempt, of shares "in range", "out of range", or
+    "set" where beta2 was calculated to give the share.
     """
 
     table: str
@@ -71,7 +74,7 @@ class Judged:
 
     @property
     def counted(self) -> int:
-        return len(self.cells) - self.count("exempt")
+        return len(self.cells) - self.count("exempt") - self.count("set")
 
     @property
     def verdict(self) -> str:
@@ -90,7 +93,7 @@ class Judged:
             shares = [100 * share for cell in self.cells for share in cell.shares]
             found = f"{min(shares):.1f} to {max(shares):.1f} %"
             good = f"{self.count('in range')} of {self.counted} between {100 * least:g} and {100 * largest:g} %"
-            return f"{good}: {found}"
+            return f"{good}: {found}" + (f"; {self.count('set')} set by calibration" if self.count("set") else "")
         exempt = f"; {self.count('exempt')} exempt" if self.count("exempt") else ""
         return (
             f"{self.count('better')} of {self.counted} cells better, {self.count('worse')} worse, "
@@ -136,7 +139,13 @@ def claims(
     )
     cells = _matrix([one for one in judged if one.claim.metric])
     strange = [f"{_place(name, table)} ({table.label})" for name, table in tables.items() if not table.same_data]
-    notes = NOTES + (f" Not on the paper's data: {', '.join(strange)}." if strange else "")
+    seeds = {d.seeds for one in judged for cell in one.cells if (d := cell.found)}
+    few = (
+        f" {FEW.format('one training' if seeds == {1} else f'{max(seeds)} trainings')}"
+        if min(seeds, default=6) < FEWEST
+        else ""
+    )
+    notes = NOTES + few + (f" Not on the paper's data: {', '.join(strange)}." if strange else "")
     left, right = ["left"] * 3, ["left", *["right"] * (len(cells.columns) - 1)]
     one, other = (
         table.to_markdown(index=False, colalign=sides, disable_numparse=True)
@@ -149,15 +158,16 @@ def claims(
 
 def _matrix(judged: list[Judged]) -> pd.DataFrame:
     """What claims about metrics are judged by, for people: a row for each cell, a column for each claim."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    cells = [cell for one in judged[:1] for cell in one.cells]
+    columns = {"Cell": [f"{cell.place}: {label(cell.model, cell.extractor)}" for cell in cells]}
     for one in judged:
-        for cell in one.cells:
-            row = rows.setdefault((cell.place, label(cell.model, cell.extractor)), {"from": ""})
-            row[_heading(one.claim)] = _printed(one.claim, cell)
-            row["from"] = max(row["from"], cell.found.evidence() if cell.found else "", key=len)
-    columns = ["Cell", *(_heading(one.claim) for one in judged), "from"]
-    cells = [{"Cell": f"{place}: {method}", **row} for (place, method), row in rows.items()]
-    return pd.DataFrame(cells, columns=list(dict.fromkeys(columns)))
+        heading = _heading(one.claim)
+        columns[heading if heading not in columns else f"{heading}, {one.name}"] = [
+            _printed(one.claim, cell) for cell in one.cells
+        ]
+    beneath = zip(*([cell.found.evidence() if cell.found else "" for cell in one.cells] for one in judged), strict=True)
+    columns["from"] = [" or ".join(filter(None, dict.fromkeys(row))) for row in beneath]
+    return pd.DataFrame(columns)
 
 
 def _heading(claim: Claim) -> str:
@@ -190,20 +200,23 @@ def _in_range(claim: Claim, trained: list[Cell]) -> Iterator[Cell]:
     least, largest = claim.share or (0, 1)
     for cell in trained:
         inside = all(least <= share <= largest for share in cell.shares)
-        yield Cell("", "", cell.model, cell.extractor, "", "in range" if inside else "out of range", shares=cell.shares)
+        judgement = cell.judgement or ("in range" if inside else "out of range")
+        yield Cell("", "", cell.model, cell.extractor, "", judgement, shares=cell.shares)
 
 
 def _shares(csv: Path, extractors: list[str]) -> list[Cell]:
-    """The shares in training by model and extractor, of the extractors that are no variants of a sweep."""
-    found: dict[tuple[str, str], list[float]] = {}
+    """The shares in training by model and extractor, of the extractors that are no variants of a sweep; `set` are those
+    of a calibration."""
+    found: dict[tuple[str, str, str], list[float]] = {}
     try:
         with open(csv, newline="", encoding="utf-8") as f:
             for row in csv_files.DictReader(f):
                 if row["extractor"] in extractors:
-                    found.setdefault((row["model"], row["extractor"]), []).append(float(row["share_in_training"]))
+                    key = row["model"], row["extractor"], "set" if row["chosen"] == "auto" else ""
+                    found.setdefault(key, []).append(float(row["share_in_training"]))
     except (OSError, ValueError, TypeError, KeyError) as e:
         raise UserError(f"{csv}: not a readable table of shares ({e!r}); delete it and run `shares` again") from e
-    return [Cell("", "", model, extractor, "", "", shares=tuple(s)) for (model, extractor), s in found.items()]
+    return [Cell("", "", model, extractor, "", how, shares=tuple(s)) for (model, extractor, how), s in found.items()]
 
 
 def _rows(judged: Judged) -> Iterator[list]:

@@ -1,6 +1,6 @@
 """Stage `details`: where in the image the methods of a table differ, and how steady they are over time.
 
-The rows are the table's; the columns are PSNR and LPIPS on edges, texture and flat areas, edges that are found again,
+The rows are the table's; the columns are PSNR and LPIPS on edges, texture and flat areas, F1 of edges,
 noise, colour and, of clips, what changes from frame to frame. What was not measured is left out. The numbers are also
 in the CSV of the table.
 """
@@ -44,7 +44,11 @@ def details(means: Path, differences: Path, md: Path, tex: Path, spec: TableSpec
     def cell(extractor: str, place: Place) -> Cell:
         value, difference = values.get((extractor, place)), found.get((extractor, place))
         decimals = METRICS[place[0]].decimals
-        small = f"({signed(difference.difference, decimals)}{difference.mark})" if difference else ""
+        small = (
+            f"({signed(difference.difference, decimals)}{difference.mark})"
+            if difference and difference.difference is not None
+            else ""
+        )
         return Cell("" if value is None else f"{value:.{decimals}f}", small=small)
 
     groups, how, shown = [], [], []
@@ -58,7 +62,7 @@ def details(means: Path, differences: Path, md: Path, tex: Path, spec: TableSpec
     remark = f"In brackets: difference to {label(spec.model)}{remark_on(shown, brackets=False)}" if shown else ""
     where = "where in the image" + (", and over time" if groups and groups[-1].heading == TIME else "")
     title = f"{label(spec.model)}: {where}. Data: {spec.dataset_label}"
-    above = f"{'; '.join(how)}. {sample([e for e in entries if e.printed], spec)}"
+    above = f"{'; '.join(how)}. {sample([e for e in entries if e.printed], spec, spread=False)}"
     number = f"{spec.number}, details" if spec.number else ""
     write(Grid(f"{spec.name}_details", number, title, above, spec.methods, groups, remark), md, tex, html)
 
@@ -69,7 +73,7 @@ def _columns(spec: TableSpec) -> list[Columns]:
 
     def named(**places: str) -> dict[str, Place]:
         """Column by metric; noise is that of flat areas."""
-        return {f"{n} {METRICS[m].arrow}": (m, "flat" if m == "noise" else WHOLE) for m, n in places.items()}
+        return {f"{n} {METRICS[m].arrow}".rstrip(): (m, "flat" if m == "noise" else WHOLE) for m, n in places.items()}
 
     return [
         Columns(
@@ -82,7 +86,8 @@ def _columns(spec: TableSpec) -> list[Columns]:
         Columns(
             "Edges, noise, colour",
             named(edge_f1="edge F1", noise="noise", colour_shift="colour"),
-            "edge F1: of edges that are found again; noise of flat areas and shift of colour: in gray levels",
+            "edge F1: of edges, found and not invented; noise (high-frequency error in flat areas) and shift of "
+            "colour: in gray levels",
         ),
         Columns(
             TIME,

@@ -50,14 +50,20 @@ class Difference:
         """ "[−0.05, +0.52]"; nothing where there is none."""
         if self.low is None or self.high is None:
             return ""
-        return f"[{signed(self.low, decimals)}, {signed(self.high, decimals)}]"
+        return f"[{_bound(self.low, decimals)}, {_bound(self.high, decimals)}]"
 
     def evidence(self) -> str:
         """What the interval rests on: "6 images", "4 clips and 6 seeds", "16 frames of one clip, in blocks"."""
         if self.unit == "frames":
             return f"{self.units} frames of one clip, in blocks"
         items = f"{self.units} {self.unit}" if self.units > 1 else f"one {self.unit.removesuffix('s')}"
-        return items if self.seeds == 1 else f"{items} and {self.seeds} seeds"
+        if self.seeds == 1:
+            return items
+        if self.seeds >= FEWEST > self.units:
+            return f"{self.seeds} seeds on {'these ' if self.units > 1 else ''}{items}"
+        if self.units >= FEWEST > self.seeds:
+            return f"{items} by these {self.seeds} trainings"
+        return f"{items} and {self.seeds} seeds"
 
 
 def read_differences(path: Path) -> dict[Compared, Difference]:
@@ -95,17 +101,23 @@ def of_table(compared: dict[Compared, Difference], spec: TableSpec) -> Differenc
 
 def remark_on(differences: Collection[Difference], brackets: bool = True) -> str:
     """What marks mean and what they rest on; brackets: intervals are printed, too."""
-    most = max(differences, key=lambda found: (found.units, found.seeds))
-    evidence = ("up to " if any(found.units < most.units for found in differences) else "") + most.evidence()
+    most = max(differences, key=lambda found: (found.unit != "frames", found.units, found.seeds))
+    evidence = ("up to " if any(found.evidence() != most.evidence() for found in differences) else "") + most.evidence()
     said = f"; in brackets its 95 % interval, from {evidence}." if brackets else f", from {evidence}."
     if all(found.low is None for found in differences):
-        return f"; no interval, for there is but {evidence} and one seed."
+        return f"; no interval, which takes finite values of several images, clips or seeds, or {FEWEST} frames."
     if not any(found.decidable for found in differences):
         return f"{said} None is marked as beyond noise: that takes {FEWEST} images, clips or seeds."
     if not any(found.mark for found in differences):
         return f"{said} None is beyond noise."
-    once = any(found.seeds == 1 for found in differences)
-    return f"{said} {MARK}: beyond noise" + ("; another training may come out otherwise." if once else ".")
+    few = any(found.mark and found.seeds < FEWEST for found in differences)
+    return f"{said} {MARK}: beyond noise" + ("; another training may come out otherwise." if few else ".")
+
+
+def _bound(value: float, decimals: int) -> str:
+    """Signed, with a digit or two more where it would be printed as 0 and is not."""
+    texts = [signed(value, digits) for digits in range(decimals, decimals + 3)]
+    return next((text for text in texts if text[0] in "+−"), texts[0])
 
 
 def signed(value: float | None, decimals: int) -> str:

@@ -1,8 +1,8 @@
 """Figure `sweep`: the metrics over the values of one parameter, beside the baseline.
 
-Every value is drawn as baseline + paired difference, with the interval of that difference. It tells the two apart where it
-lies clear of the baseline's line and rests on enough to decide (docs/statistics.md); where it does not, it is pale. The
-spread of the photos, which both have in common, is not in it.
+Every value is drawn as baseline + paired difference, with the interval of that difference. It tells the two apart where
+it lies clear of the baseline's line and rests on enough to decide (docs/statistics.md); where it does not, it is pale.
+The spread of the photos, which both have in common, is not in it.
 """
 
 import csv
@@ -157,8 +157,8 @@ def _curve(ax: "Axes", metric: str, xs: list[float], points: list[Point], colour
         if one.interval and bars:
             low, high = one.interval
             reach = [[one.value - low], [high - one.value]]
-            look = {"alpha": 1.0, "capsize": 2.2} if one.decidable else {"alpha": 0.4, "capsize": 0}
-            ax.errorbar(x, one.value, yerr=reach, color=colour, linewidth=0.9, **look)
+            alpha, cap = (1.0, 2.2) if one.decidable else (0.4, 0.0)
+            ax.errorbar(x, one.value, yerr=reach, color=colour, linewidth=0.9, alpha=alpha, capsize=cap)
         face, size = ("white", 6) if point.configured else (colour, 4)
         ax.plot([x], [one.value], "o", color=colour, markerfacecolor=face, markersize=size, zorder=4)
     ax.margins(y=0.14)

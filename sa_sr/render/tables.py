@@ -7,6 +7,7 @@ it. How it was measured stands above the cells, what explains them below.
 """
 
 import csv
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -117,7 +118,7 @@ def summarise(means: Path, compared: Differences, spec: TableSpec) -> list[Entry
                     dataset_label=spec.dataset_label,
                     **quantity._asdict(),
                     value=value,
-                    std=statistics.stdev(values) if len(values) > 1 else None,
+                    std=statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None,
                     seeds=len(values),
                     n=n,
                     frames=frames,
@@ -185,6 +186,8 @@ def _leaders(values: dict[str, float], metric: Metric) -> set[str]:
     """The best at printed precision; nobody where all are equal."""
     rounded = {extractor: round(value, metric.decimals) for extractor, value in values.items()}
     if len(set(rounded.values())) < 2:
+        return set()
+    if metric.higher_is_better is None:
         return set()
     best = (max if metric.higher_is_better else min)(rounded.values())
     return {extractor for extractor, value in rounded.items() if value == best}
@@ -256,14 +259,14 @@ def _protocol(printed: dict[tuple[str, str], Entry], spec: TableSpec) -> str:
     return f"{metrics} {sample(printed.values(), spec)}"
 
 
-def sample(entries: Iterable[Entry], spec: TableSpec) -> str:
-    """The sentence on what was averaged: frames, items and seeds."""
+def sample(entries: Iterable[Entry], spec: TableSpec, spread: bool = True) -> str:
+    """The sentence on what was averaged: frames, items and seeds; spread: their standard deviation is printed, too."""
     entries = list(entries)
     counts = {entry.seeds for entry in entries if entry.extractor != BICUBIC}
     seeds = "one training seed"
     if max(counts) > 1:
         number = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
-        seeds = f"mean ± standard deviation over {number} training seeds"
+        seeds = f"mean{' ± standard deviation' if spread else ''} over {number} training seeds"
     return f"{_averaging(entries[0], spec)}; {seeds}."
 
 

@@ -97,7 +97,7 @@ def test_a_claim_is_what_its_cells_are(tmp_path, verdicts, verdict, counts):
         assert CLAIMS["psnr"].statement in text
     assert md.splitlines()[4].split(" | ")[1].strip() == verdict
     said = " ".join(md.split())
-    assert "| Table I: SA-ESRGAN (canny) | +0.50 better | 4 clips and 6 seeds |" in said
+    assert "| Table I: SA-ESRGAN (canny) | +0.50 better | 6 seeds on these 4 clips |" in said
     words = {"undecided": "+0.50", "worse": "+0.50 worse"}.get("".join(verdicts.values()), "+0.50 better")
     assert f"| Table II: SA-ESRGAN (canny) | {words} |" in said
     assert "Table I (street, standing in for Myanmar)" in " ".join(md.split())
