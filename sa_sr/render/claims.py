@@ -138,7 +138,7 @@ def claims(
         columns=["Claim", "Verdict", "Cells"],
     )
     cells = _matrix([one for one in judged if one.claim.metric])
-    strange = [f"{_place(name, table)} ({table.label})" for name, table in tables.items() if not table.same_data]
+    strange = [f"{_place(name, tables)} ({table.label})" for name, table in tables.items() if not table.same_data]
     seeds = {d.seeds for one in judged for cell in one.cells if (d := cell.found)}
     few = (
         f" {FEW.format('one training' if seeds == {1} else f'{max(seeds)} trainings')}"
@@ -192,7 +192,7 @@ def _cells(
                     found = difference
             exempt = (table.published, extractor) in claim.exceptions
             judgement = "exempt" if exempt else found.verdict if found else UNDECIDED
-            yield Cell(name, _place(name, table), table.model, extractor, table.dataset, judgement, found)
+            yield Cell(name, _place(name, tables), table.model, extractor, table.dataset, judgement, found)
 
 
 def _in_range(claim: Claim, trained: list[Cell]) -> Iterator[Cell]:
@@ -243,6 +243,10 @@ def _printed(claim: Claim, cell: Cell) -> str:
     return number if cell.judgement == UNDECIDED else f"{number} {cell.judgement}"
 
 
-def _place(name: str, table: Table) -> str:
-    """ "Table II", where it is one of the paper's."""
-    return f"Table {PUBLISHED[table.published].number}" if table.published else name
+def _place(name: str, tables: dict[str, Table]) -> str:
+    """ "Table II", where it is one of the paper's; "Table II (mine)", where another stands for that one, too."""
+    published = tables[name].published
+    if published is None:
+        return name
+    alone = sum(table.published == published for table in tables.values()) == 1
+    return f"Table {PUBLISHED[published].number}" + ("" if alone else f" ({name})")

@@ -121,6 +121,28 @@ def test_a_table_of_ones_own_is_a_cell_like_any_other(tmp_path):
     assert "| photos: SA-ESRGAN (lv) | +0.5000 better |" in " ".join(md.split())
 
 
+def test_two_tables_of_one_of_the_papers_are_rows_of_their_own(tmp_path):
+    differences, _ = write(tmp_path)
+    files = [tmp_path / name for name in ("claims.csv", "claims.md", "claims.html")]
+    twice = {name: TABLES["table1"].model_copy(update={"space": space}) for name, space in (("a", "rgb"), ("b", "y"))}
+    claims(differences, None, {"psnr": CLAIMS["psnr"]}, twice, EXTRACTORS, *files)
+    rows = [line.split("|")[1:3] for line in files[1].read_text().splitlines() if line.startswith("| Table I")]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        [f"Table I{name}: SA-ESRGAN ({e})", value]
+        for name, value in ((" (a)", "+0.50 better"), (" (b)", "+0.50 worse"))
+        for e in ("lv", "canny")
+    ]
+
+
+def test_shares_that_a_calibration_set_do_not_count(tmp_path):
+    differences, shares = write(tmp_path)
+    rows = shares.read_text().splitlines()
+    shares.write_text("\n".join(row.replace("fixed", "auto") if row.startswith("vsr") else row for row in rows) + "\n")
+    found, md, _ = judge(tmp_path, "share", differences, shares)
+    assert {row["cell"] for row in found if row["model"] == "vsrresfeatgan"} == {"set"}
+    assert "2 of 2 between 10 and 20 %: " in md
+
+
 def test_what_was_not_measured_is_undecided(tmp_path):
     rows, md, _ = judge(tmp_path, "edges", *write(tmp_path))
     assert {(row["verdict"], row["cell"], row["difference"]) for row in rows} == {("undecided", "undecided", "")}
@@ -180,6 +202,9 @@ def test_a_foreign_table_of_shares_is_named(tmp_path):
         ({"metric": None, "share": [10, 20]}, r"claims\.one\.share\.0: .*less than or equal to 1"),
         ({"statements": "x"}, r"unknown key 'statements'; did you mean 'statement'\?"),
         ({"statement": ""}, r"claims\.one\.statement"),
+        ({"metric": "noise"}, "noise is measured in region flat only"),
+        ({"metric": "edge_f1", "region": "edge"}, "edge_f1 is measured in region all only"),
+        ({"metric": "warp"}, "warp ranks nobody"),
     ],
 )
 def test_a_mistake_is_named_by_its_place(edit, message):

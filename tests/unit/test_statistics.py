@@ -98,6 +98,20 @@ def test_a_verdict_takes_six_independent_pairs(items, seeds, frames, unit, units
     assert math.isnan(found.p) == (items * seeds == 1)
 
 
+@pytest.mark.parametrize(("seeds", "items"), [(2, 14), (3, 14), (6, 2), (6, 4), (14, 3)])
+def test_what_there_are_few_of_is_held_fixed(seeds, items):
+    """The parts of a seed or of an item move the interval by their mean, and do not widen it."""
+    rng = np.random.default_rng(8)
+    d = rng.normal(size=(seeds, items))
+    part = rng.normal(size=(seeds, 1) if seeds < FEWEST else (1, items))
+    assert interval(d + 9 * part) == pytest.approx([bound + 9 * part.mean() for bound in interval(d)])
+
+
+@pytest.mark.parametrize(("frames", "there"), [(4, False), (5, False), (6, True), (7, True)])
+def test_a_short_clip_has_no_interval(frames, there):
+    assert math.isnan(interval_of_series(np.arange(float(frames))).low) != there
+
+
 def test_with_fewer_no_sign_test_can_reach_five_per_cent():
     assert stats.binomtest(FEWEST - 1, FEWEST - 1).pvalue > 0.05 >= stats.binomtest(FEWEST, FEWEST).pvalue
 

@@ -1,6 +1,7 @@
 """Tables: values, differences, bold and published numbers, in every format."""
 
 import csv
+import math
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from sa_sr.config import load
 from sa_sr.config.results import LpipsChoice
 from sa_sr.errors import UserError
 from sa_sr.render.details import details
-from sa_sr.render.differences import Difference, of_table, read_differences, signed
+from sa_sr.render.differences import Difference, of_table, read_differences, remark_on, signed
 from sa_sr.render.grid import escape
 from sa_sr.render.labels import LPIPS_NETS, extractor_label, label
 from sa_sr.render.published import PUBLISHED
@@ -319,6 +320,25 @@ def test_seeds_give_mean_and_standard_deviation(tmp_path):
     assert rows[3][1] == "**25.75** ± 0.35"
     assert rows[3][4] == "+0.50 [+0.48, +0.52]"
     assert rows[1][1] == "30.00"
+
+
+def test_a_perfect_picture_is_infinite_with_several_seeds_too(tmp_path):
+    rendered = render(tmp_path, scores=SCORES | {"none": (math.inf, 0.7, 0.2)}, seeds=(1, 2))
+    assert pipe_rows(rendered["md"])[2][1] == "**inf**"
+
+
+def test_evidence_of_two_kinds_is_named_by_the_better(tmp_path):
+    """A region that only one of two clips has is compared by its frames."""
+    clips = Difference(1, 0.5, 0.4, 0.6, "clips", 2, 1, None, "undecided")
+    frames = Difference(1, 0.5, 0.4, 0.6, "frames", 16, 1, None, "undecided")
+    assert remark_on([clips, frames]).startswith("; in brackets its 95 % interval, from up to 2 clips. None is marked")
+
+
+@pytest.mark.parametrize(
+    ("low", "printed"), [(-0.000018, "[−0.00002, +0.2000]"), (0.0, "[0.0000, +0.2000]"), (-1e-9, "[0.0000, +0.2000]")]
+)
+def test_a_bound_that_is_not_zero_is_not_printed_as_zero(low, printed):
+    assert Difference(1, 0.1, low, 0.2, "images", 6, 1, None, "undecided").interval(4) == printed
 
 
 def test_best_is_decided_at_printed_precision(tmp_path):
