@@ -262,7 +262,7 @@ def test_a_claim_reruns_its_stage_alone_and_own_ones_come_first(finished):
         own.write_text(f"# the same claims\n{claims}")
         assert finished.planned() == {}
         own.write_text(claims.replace("share: [0.10, 0.20]", "share: [0.12, 0.2]"))
-        assert finished.planned() == {"claims": 1, "all": 1}
+        assert finished.planned() == {"claims": 1, "results_page": 1, "all": 1}
         assert "config/claims.yaml: claims.share.share.0 was 0.1, is 0.12\n  claims: " in finished.why()
         own.write_text(claims.replace("metric: psnr", "metric: pnsr"))
         done = finished.snakemake("--dry-run")
