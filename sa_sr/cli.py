@@ -461,7 +461,7 @@ def results_page(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Tables (.html), figures (.png), data/, images/, run.json and what else to link, in order."
+            help="Tables (.html), figures (.png), data/, images/, run.json and the files to link, in order."
         ),
     ],
     frames: Annotated[Path, typer.Option(help="frames.csv of the evaluation.")],
@@ -471,10 +471,10 @@ def results_page(
     """Write all results as one HTML file: tables, pictures to compare, figures, settings, provenance."""
     from sa_sr.page.results import Files, PageSpec, results_page
 
-    kinds: dict[str, list[Path]] = {kind: [] for kind in ("tables", "figures", "data", "images", "runs", "others")}
+    kinds: dict[str, list[Path]] = {kind: [] for kind in ("tables", "figures", "data", "images", "runs", "links")}
     for path in files:
-        kind = {".html": "tables", ".png": "figures", ".json": "runs", ".h5": "images"}.get(path.suffix, "others")
-        kinds["data" if path.parent.name == "data" else kind].append(path)
+        h5 = "data" if path.parent.name == "data" else "images"
+        kinds[{".html": "tables", ".png": "figures", ".json": "runs", ".h5": h5}.get(path.suffix, "links")].append(path)
     results_page(Files(frames=frames, **kinds), PageSpec.model_validate_json(spec), out)
 
 

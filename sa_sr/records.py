@@ -21,6 +21,13 @@ from sa_sr.errors import UserError
 from sa_sr.files import record_of, write_text
 from sa_sr.provenance import code, digest
 
+KEYS = {
+    **dict.fromkeys(("command", "at", "by"), str),
+    **dict.fromkeys(("settings", "inputs", "content"), dict),
+    **dict.fromkeys(("plugins", "code"), list),
+}
+"""What a record holds."""
+
 
 class Role:
     """What a parameter of a command is, where it isn't an input (a path) or a setting (any other)."""
@@ -113,11 +120,13 @@ def recording(call: Call) -> Iterator[None]:
 
 
 def read(artefact: str | Path) -> dict[str, Any] | None:
-    """The record of a file; None where there is none that can be read."""
+    """The record of a file; None where there is none that can be read and has all its keys."""
     try:
-        return json.loads(record_of(artefact).read_text(encoding="utf-8"))
+        made = json.loads(record_of(artefact).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    whole = isinstance(made, dict) and all(isinstance(made.get(key), kind) for key, kind in KEYS.items())
+    return made if whole and "sha256" in made["content"] else None
 
 
 def content(path: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ LABEL = "</script><img src=x onerror=alert(2)>"
 BLURS = {"esrgan-none-s1": 0.8, "esrgan-local_variance-s1": 1.2, "esrgan-canny-s1": 1.8}
 ASTRONAUT = np.asarray(Image.open(f"{skimage.__path__[0]}/data/astronaut.png").convert("RGB"))
 FRAMES = 6
+FIGURES = ("figure1", "figure8", "figure9", "plane", "curves_low", "curves_esrgan")
+"""An edge map, two comparisons, the plane, a sweep and training curves."""
 
 
 def photo(x: int, y: int, width: int = 128, height: int = 112) -> np.ndarray:
@@ -36,7 +38,14 @@ def spec(**changes: Any) -> PageSpec:
         "tables": {"table1": {"dataset": "photos", "label": LABEL}},
         "extractors": ["local_variance", "canny"],
         "parameters": {"local_variance": {}, "canny": {}},
-        "figures": {"edge_maps": {}, "comparisons": {}},
+        "figures": {
+            "edge_maps": {"figure1": {"dataset": "photos", "item": "face"}},
+            "comparisons": {
+                "figure8": {"dataset": "photos", "item": "face", "model": "esrgan"},
+                "figure9": {"dataset": "clips", "item": "pan", "frame": 0, "model": "esrgan"},
+            },
+        },
+        "sweeps": {"curves_low": {"model": "esrgan", "extractor": "canny", "key": "beta2", "dataset": "photos"}},
         "space": "rgb",
         "border": 4,
         "lpips": {"net": "alex", "version": "0.1"},
@@ -44,12 +53,13 @@ def spec(**changes: Any) -> PageSpec:
     return PageSpec.model_validate(values | changes)
 
 
-def experiment(folder: Path, photos: dict[str, np.ndarray] | None = None) -> Files:
-    """The files of an experiment: photos (by default two), and a clip of FRAMES frames that pans over a portrait."""
+def experiment(folder: Path, photos: dict[str, np.ndarray] | None = None, clips: dict[str, int] | None = None) -> Files:
+    """The files of an experiment: photos (by default two), and clips of so many frames that pan over a portrait."""
     photos = photos or {"face": photo(160, 40), HOSTILE: photo(200, 300)}
+    clips = clips or {"pan": FRAMES}
     sets = {
         "photos": {name: [picture] for name, picture in photos.items()},
-        "clips": {"pan": [photo(140 + 4 * t, 60, 96, 80) for t in range(FRAMES)]},
+        "clips": {name: [photo(140 + 4 * t, 60, 96, 80) for t in range(count)] for name, count in clips.items()},
     }
     rows = ["method,model,extractor,seed,dataset,item,frame,frames,metric,region,space,border,value"]
     images = []
@@ -75,15 +85,21 @@ def experiment(folder: Path, photos: dict[str, np.ndarray] | None = None) -> Fil
         write(folder / f"tables/{name}.html", page(name, f"Title of {name}", "Above.", table, "Below."))
         write(folder / f"tables/{name}.csv", "Method\n")
     (folder / "figures").mkdir()
-    Image.fromarray(photo(0, 0)).save(folder / "figures/curves_esrgan.png")
+    for name in FIGURES:
+        Image.fromarray(photo(0, 0)).save(folder / f"figures/{name}.png")
+        (folder / f"figures/{name}.pdf").touch()
     return Files(
         tables=[folder / f"tables/{name}.html" for name in ("claims", "table1", "table1_details", "health")],
-        figures=[folder / "figures/curves_esrgan.png"],
+        figures=[folder / f"figures/{name}.png" for name in FIGURES],
         data=[folder / f"data/{name}.h5" for name in sets],
         images=images,
         runs=[folder / f"train/{run}/run.json" for run in BLURS],
         frames=folder / "evaluation/frames.csv",
-        others=[],
+        links=[
+            *(folder / f"tables/{name}.csv" for name in ("claims", "table1", "table1_details", "health")),
+            *(folder / f"figures/{name}.pdf" for name in FIGURES),
+            folder / "evaluation/frames.parquet",
+        ],
     )
 
 

@@ -216,7 +216,11 @@ class Config(Section):
 
     def page_spec(self) -> dict[str, Any]:
         """What the results page says that no file of its inputs does."""
-        shown = {k: {"__all__": {"dataset", "item", "frame", "model"}} for k in ("edge_maps", "comparisons")}
+
+        def told(figure: EdgeMaps) -> dict[str, Any]:
+            frame = {"frame"} if self.datasets[figure.dataset].kind == "clips" else set()
+            return figure.model_dump(include={"dataset", "item", "model"} | frame)
+
         mapped = [name for name in self.extractors if name != "none"]
         return {
             "name": self.name,
@@ -224,7 +228,14 @@ class Config(Section):
             "tables": {name: {"dataset": t.dataset, "label": t.label} for name, t in self.tables.items()},
             "extractors": mapped,
             "parameters": {name: self.extractors[name] for name in mapped},
-            "figures": self.figures.model_dump(mode="json", include=shown),
+            "figures": {
+                "edge_maps": {name: told(figure) for name, figure in self.figures.edge_maps.items()},
+                "comparisons": {name: told(figure) for name, figure in self.figures.comparisons.items()},
+            },
+            "sweeps": {
+                name: sweep.model_dump(include={"model", "extractor", "key", "dataset"})
+                for name, sweep in self.sweeps.items()
+            },
             "space": self.evaluation.spaces[0],
             "border": self.evaluation.borders[0],
             "lpips": self.evaluation.lpips.model_dump(mode="json"),

@@ -23,8 +23,11 @@ PHOTOS, CLIPS = 8, 4
 """Most items of a data set."""
 FRAMES = 16
 """Most frames of a clip: consecutive ones, so that its motion is seen."""
-PIXELS = {"photo": 2**20, "clip": 2**17}
+PIXELS = {"photo": 2**20, "clip": 2**16}
 """Most pixels of a frame. The middle is cut out of a larger one, for reducing it would hide what it is shown for."""
+BUDGET = 80 * 2**20
+"""Most pixels of all pictures, an equal share for each item: it bounds the page, however much there is to show. A clip
+has fewer frames to keep to it, and only then smaller ones."""
 SCALE = 4
 THUMBNAIL = 112
 """Pixels, the longer side."""
@@ -75,17 +78,16 @@ def gallery(
     """
     printed = _scores(scores, space, border)
     items, pictures, notes = [], [], []
-    for path in data:
+    chosen = {path: _chosen(path) for path in data}
+    share = BUDGET // max(1, sum(len(shown) for shown, _ in chosen.values()))
+    for path, (shown, count) in chosen.items():
         methods = {file.parent.name: file for file in images if file.stem == path.stem}
         with h5_items(path, "hr", "lr") as f:
-            names = sorted(f["hr"])
-            clips = len(f["hr"][names[0]]) > 1
-            shown = names[: CLIPS if clips else PHOTOS]
-            if len(shown) < len(names):
-                notes.append(f"Of {path.stem} the first {len(shown)} of {len(names)} items are shown.")
+            if len(shown) < count:
+                notes.append(f"Of {path.stem} the first {len(shown)} of {count} items are shown.")
             for name in progress(shown, f"pictures of {path.stem}", unit="items"):
                 truth, lr = frames(f, path, "hr", name), frames(f, path, "lr", name)
-                item, shots = _item(path, name, truth, lr, methods, printed, scores, extractors)
+                item, shots = _item(path, name, truth, lr, methods, printed, scores, extractors, share)
                 items.append({**item, "set": labels.get(path.stem, path.stem)})
                 pictures.append(shots)
     return Gallery(items, pictures, notes)
@@ -99,10 +101,23 @@ def middle(height: int, width: int, pixels: int) -> Window:
     return Window(x, y, w, h)
 
 
-def some_frames(count: int) -> range:
-    """The middle ones, where there are too many."""
-    first = max(0, (count - FRAMES) // 2)
-    return range(first, min(count, first + FRAMES))
+def fitting(count: int, height: int, width: int, pictures: int, share: int) -> tuple[Window, range]:
+    """The part of an item of `count` frames that is shown, and its frames: the middle ones, where there are too many.
+
+    pictures: of each frame; share: most pixels of them all.
+    """
+    window = middle(height, width, min(PIXELS["clip" if count > 1 else "photo"], share // pictures))
+    most = min(FRAMES, share // (pictures * window.width * window.height))
+    first = max(0, (count - most) // 2)
+    return window, range(first, min(count, first + most))
+
+
+def _chosen(path: Path) -> tuple[list[str], int]:
+    """Names of the items of a data set that are shown, and how many items it has."""
+    with h5_items(path, "hr") as f:
+        names = sorted(f["hr"])
+        clips = any(len(f["hr"][name]) > 1 for name in names)
+    return names[: CLIPS if clips else PHOTOS], len(names)
 
 
 def _item(
@@ -114,11 +129,11 @@ def _item(
     printed: Scores,
     source: Path,
     extractors: Sequence[tuple[str, Mapping[str, Any]]],
+    share: int,
 ) -> tuple[dict[str, Any], dict[str, list[list[str]]]]:
-    """What is said of one item, and its pictures."""
+    """What is said of one item, and its pictures, of `share` pixels at most."""
     count, height, width, _ = truth.shape
-    window = middle(height, width, PIXELS["clip" if count > 1 else "photo"])
-    times = some_frames(count)
+    window, times = fitting(count, height, width, 2 + len(methods) + len(extractors), share)
     originals = [np.asarray(truth[t]) for t in times]
     low = [window.of(np.asarray(lr[t]), SCALE) for t in times]
     panes: list[dict[str, Any]] = [{"name": "Ground truth"}, {"name": "LR input, pixels ×4"}]

@@ -37,9 +37,9 @@ class Origins:
     def follow(self, path: str) -> int:
         """Add a file and all that it was made from; its depth, 0 where it has no record."""
         if path not in self.depths:
-            record = records.read(path)
-            self.depths[path] = 1 + max(map(self.follow, record["inputs"]), default=0) if record else 0
-            if record:
+            self.depths[path] = 0  # already here: a damaged record may lead back to itself
+            if record := records.read(path):
+                self.depths[path] = 1 + max(map(self.follow, record["inputs"]), default=0)
                 self._add(path, record)
         return self.depths[path]
 
@@ -52,7 +52,7 @@ class Origins:
         stage.libraries |= {entry for entry in record["code"] if "==" in entry}
         if command == "download":
             self.assets[Path(path).name] = checksum
-        if path.endswith(".safetensors"):
+        if command in ("pretrain", "train") and path.endswith(".safetensors"):
             self.weights[Path(path).parent.name] = checksum
 
 
@@ -75,7 +75,7 @@ def provenance(paths: Sequence[Path]) -> str:
     return (
         "<p>What made the weights, the numbers and the pictures, from the records beside the files. A library is named "
         "where its version can change a result.</p>\n"
-        + _table("Stages", ("Stage", "Files", "Made by", "Libraries"), rows)
+        + _table(("Stage", "Files", "Made by", "Libraries"), rows)
         + _checksums("weights of the trainings", found.weights)
         + _checksums("files that were downloaded", found.assets)
     )
@@ -84,16 +84,14 @@ def provenance(paths: Sequence[Path]) -> str:
 def _checksums(what: str, found: dict[str, str]) -> str:
     if not found:
         return ""
-    table = _table(f"SHA-256 of {what}", ("Name", "SHA-256"), sorted(found.items()))
+    table = _table(("Name", "SHA-256"), sorted(found.items()))
     return f"<details><summary>SHA-256 of {what}</summary>\n{table}</details>\n"
 
 
-def _table(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     names = "".join(f'<th scope="col">{name}</th>' for name in head)
     body = "".join(
         f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>\n'
         for first, *rest in rows
     )
-    return scrolling(
-        title, f'<table class="settings">\n<thead><tr>{names}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>'
-    )
+    return scrolling(f'<table class="settings">\n<thead><tr>{names}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>')

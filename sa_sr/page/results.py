@@ -20,11 +20,11 @@ from sa_sr.files import write_text
 from sa_sr.page.gallery import QUALITY, Gallery, gallery
 from sa_sr.page.origins import provenance
 from sa_sr.page.runs import runs_table
-from sa_sr.render.labels import LPIPS_NETS, SPACES, label
+from sa_sr.render.labels import LPIPS_NETS, SPACES, label, symbol
 
 FOLDER = Path(__file__).parent
-KINDS = {".csv": "CSV", ".parquet": "Parquet", ".md": "Markdown", ".tex": "LaTeX", ".pdf": "PDF"}
-"""Files that are linked, in this order, by what they are called."""
+KINDS = {".csv": "CSV", ".md": "Markdown", ".tex": "LaTeX", ".pdf": "PDF"}
+"""What the files beside a table or a figure are called."""
 CLAIMS = "claims"
 
 
@@ -43,7 +43,9 @@ class PageSpec(BaseModel):
     parameters: dict[str, dict[str, Any]]
     """Of these extractors."""
     figures: dict[str, dict[str, dict[str, Any]]]
-    """`dataset`, `item`, `frame` and `model` of each figure that has them, by its kind and its name."""
+    """`dataset`, `item`, `frame` of a clip and `model` of each figure that has them, by its kind and its name."""
+    sweeps: dict[str, dict[str, str]]
+    """`model`, `extractor`, `key` and `dataset` of each, by the name of its figure."""
     space: str
     """Channels of the PSNR under each picture."""
     border: int
@@ -55,10 +57,6 @@ class PageSpec(BaseModel):
     def labels(self) -> dict[str, str]:
         """What a data set is called in print, where a table has it: "city, standing in for Vid4"."""
         return {table["dataset"]: table["label"] for _, table in sorted(self.tables.items())}
-
-    def figure(self, name: str) -> dict[str, Any]:
-        """The section of a figure; empty where it has none."""
-        return next((sections[name] for sections in self.figures.values() if name in sections), {})
 
 
 class Files(NamedTuple):
@@ -76,15 +74,16 @@ class Files(NamedTuple):
     """run.json of every run."""
     frames: Path
     """frames.csv of `aggregate`."""
-    others: Sequence[Path]
-    """What is only linked."""
+    links: Sequence[Path]
+    """What is only linked: what has the name of a table or a figure beside that, the rest at the end."""
 
 
 def results_page(files: Files, spec: PageSpec, out: Path) -> None:
     """Write the results page.
 
-    files: what it shows; out: the HTML file. It has everything in it but the files that it links beside it; equal
-    inputs give equal bytes. Raises UserError naming a file that can't be read or is not what it should be.
+    files: what it shows; out: the HTML file. It has everything in it but the files that it links beside it. Equal files
+    give equal bytes if their records, which are read where they are there, are equal too. Raises UserError naming a
+    file that can't be read or is not what it should be.
     """
     claims = [path for path in files.tables if path.stem == CLAIMS]
     papers = [path for path in files.tables if path.stem in spec.tables]
@@ -92,14 +91,14 @@ def results_page(files: Files, spec: PageSpec, out: Path) -> None:
     extractors = [(name, spec.parameters[name]) for name in spec.extractors]
     shown = gallery(files.data, files.images, files.frames, extractors, spec.labels, spec.space, spec.border)
     sections = [
-        ("claims", "Claims", "".join(_table(path, out) for path in claims)),
-        ("tables", "Tables", "".join(_table(path, out) for path in papers)),
-        ("details", "In detail", "".join(_table(path, out) for path in details)),
+        ("claims", "Claims", "".join(_table(path, files.links, out) for path in claims)),
+        ("tables", "Tables", "".join(_table(path, files.links, out) for path in papers)),
+        ("details", "In detail", "".join(_table(path, files.links, out) for path in details)),
         ("gallery", "Gallery", _part("gallery.html", notes=_notes(shown, spec)) if shown.items else ""),
-        ("figures", "Figures", "".join(_figure(path, spec, out) for path in files.figures)),
+        ("figures", "Figures", "".join(_figure(path, spec, files.links, out) for path in files.figures)),
         ("runs", "Runs", runs_table(files.runs)),
         ("provenance", "Provenance", provenance([*files.tables, *files.figures, *files.images, files.frames])),
-        ("files", "Files", _files([files.frames, *files.others], out)),
+        ("files", "Files", _files(files, out)),
     ]
     sections = [(name, title, body) for name, title, body in sections if body]
     script = (FOLDER / "script.js").read_text(encoding="utf-8")
@@ -167,7 +166,7 @@ def _notes(shown: Gallery, spec: PageSpec) -> str:
 # --- tables, figures and files ---
 
 
-def _table(path: Path, out: Path) -> str:
+def _table(path: Path, links: Sequence[Path], out: Path) -> str:
     """The body of a table's own page, below a smaller heading."""
     try:
         body = re.search(r"<main>(.*)</main>", path.read_text(encoding="utf-8"), re.DOTALL)
@@ -176,44 +175,53 @@ def _table(path: Path, out: Path) -> str:
     if not body:
         raise UserError(f"{path}: has no <main> element to show; delete it and run again")
     text = re.sub(r"(</?)h1\b", r"\1h3", body[1])
-    return f'<article class="table" id="{escape(path.stem)}">{text}{_links(path, out)}</article>\n'
+    return f'<article class="table" id="table-{escape(path.stem)}">{text}{_links(path, links, out)}</article>\n'
 
 
-def _figure(path: Path, spec: PageSpec, out: Path) -> str:
+def _figure(path: Path, spec: PageSpec, links: Sequence[Path], out: Path) -> str:
     try:
         with Image.open(path) as image:
             width, height = image.size
         source = base64.b64encode(path.read_bytes()).decode()
     except OSError as e:
         raise UserError(f"{path}: can't be read as a picture ({e}); delete it and run again") from e
-    caption = escape(_caption(path.stem, spec.figure(path.stem), spec.labels))
+    caption = escape(_caption(path.stem, spec))
     return (
-        f'<figure class="plot" id="{escape(path.stem)}">\n<img alt="{caption}" width="{width}" height="{height}" '
+        f'<figure class="plot" id="figure-{escape(path.stem)}">\n'
+        f'<img alt="{caption}" width="{width}" height="{height}" '
         f'loading="lazy" decoding="async" src="data:image/png;base64,{source}">\n'
-        f"<figcaption>{caption} {_links(path, out)}</figcaption>\n</figure>\n"
+        f"<figcaption>{caption} {_links(path, links, out)}</figcaption>\n</figure>\n"
     )
 
 
-def _caption(stem: str, section: dict[str, Any], labels: dict[str, str]) -> str:
-    """A line below a figure, from its section of the configuration or from its name."""
-    if not section:
-        kind, _, model = stem.partition("_")
-        return f"Training curves of {label(model)}." if kind == "curves" else f"{stem.replace('_', ' ').capitalize()}."
-    where = labels.get(section["dataset"], section["dataset"])
-    place = f"{section['item']}{f', frame {frame}' if (frame := section.get('frame')) else ''} ({where})"
-    what = f"{label(model)} and its variants on" if (model := section.get("model")) else "Edge maps of"
-    return f"{re.sub(r'^figure(?=[0-9])', 'Figure ', stem)}. {what} {place}."
+def _caption(stem: str, spec: PageSpec) -> str:
+    """A line below a figure, by its kind and its section of the configuration."""
+    if sweep := spec.sweeps.get(stem):
+        method, key = label(sweep["model"], sweep["extractor"]), symbol(sweep["key"])
+        where = spec.labels.get(sweep["dataset"], sweep["dataset"])
+        intervals = f"with 95 % intervals of the difference to {label(sweep['model'])} ({where})"
+        return f"LPIPS, PSNR and SSIM of {method} over {key}, {intervals}."
+    for section in (sections[stem] for sections in spec.figures.values() if stem in sections):
+        frame = f", frame {section['frame']}" if "frame" in section else ""
+        place = f"{section['item']}{frame} ({spec.labels.get(section['dataset'], section['dataset'])})"
+        what = f"{label(section['model'])} and its variants on" if "model" in section else "Edge maps of"
+        return f"{re.sub(r'^figure(?=[0-9])', 'Figure ', stem)}. {what} {place}."
+    if stem == "plane":
+        return "The perception-distortion plane: LPIPS over PSNR of every method."
+    return f"Training curves of {label(stem.removeprefix('curves_'))}."
 
 
-def _links(path: Path, out: Path) -> str:
+def _links(path: Path, links: Sequence[Path], out: Path) -> str:
     """Links to what the same job has made of the same numbers."""
-    found = [path.with_suffix(kind) for kind in KINDS if path.with_suffix(kind).is_file()]
-    links = [f'<a href="{_href(file, out)}">{KINDS[file.suffix]}</a>' for file in found]
-    return f'<span class="links">{" ".join(links)}</span>' if links else ""
+    found = [file for file in links if file.with_suffix("") == path.with_suffix("")]
+    texts = [f'<a href="{_href(file, out)}">{KINDS[file.suffix]}</a>' for file in found]
+    return f'<span class="links">{" ".join(texts)}</span>' if texts else ""
 
 
-def _files(paths: list[Path], out: Path) -> str:
-    paths = [file for path in paths for file in (path, path.with_suffix(".parquet")) if file.is_file()]
+def _files(files: Files, out: Path) -> str:
+    """Links to what belongs to no table and no figure."""
+    shown = {path.with_suffix("") for path in (*files.tables, *files.figures)}
+    paths = [files.frames, *(path for path in files.links if path.with_suffix("") not in shown)]
     rows = "".join(f'<li><a href="{_href(p, out)}">{escape(_relative(p, out))}</a></li>\n' for p in paths)
     return (
         "<p>Every measurement, beside this page. The tables and figures above link to theirs.</p>\n"

@@ -43,9 +43,8 @@ def _table(keys: list[str], runs: dict[str, dict[str, str]]) -> str:
         for key in keys
     )
     return scrolling(
-        f"Settings of {', '.join(runs)}",
         f'<table class="settings">\n<thead><tr><th scope="col">Key</th>{head}</tr></thead>\n'
-        f"<tbody>\n{rows}</tbody>\n</table>",
+        f"<tbody>\n{rows}</tbody>\n</table>"
     )
 
 

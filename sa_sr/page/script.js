@@ -40,16 +40,31 @@
 
   const links = [...document.querySelectorAll("nav ul a")];
   const sections = links.map((link) => document.querySelector(link.hash));
+  /** Mark the last section that begins above a line, which sinks near the end of the page, where none can rise to it. */
   function markSection() {
-    const above = sections.filter((section) => section.getBoundingClientRect().top < innerHeight / 3);
-    const current = links[above.length - 1];
+    const left = Math.max(0, document.documentElement.scrollHeight - innerHeight - scrollY);
+    const line = Math.max(innerHeight / 3, innerHeight - left);
+    const tops = sections.map((section) => section.getBoundingClientRect().top);
+    const asked = links.findIndex((link) => link.hash === location.hash);
+    const index = left < 1 && tops[asked] >= 0 ? asked : tops.filter((top) => top < line).length - 1;
+    const current = links[index];
     for (const link of links) {
       if (link === current) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
   }
   addEventListener("scroll", markSection, { passive: true });
+  addEventListener("hashchange", markSection);
   markSection();
+
+  // a table that is too wide is scrolled by the keyboard too
+  const boxes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  for (const box of document.querySelectorAll(".scroll")) boxes.observe(box);
 
   // --- gallery: what is shown ---
 
@@ -90,8 +105,10 @@
     const button = find("items").children[index];
     press(find("items"), button);
     button.parentElement.scrollTo({ left: button.offsetLeft - button.parentElement.clientWidth / 2 });
-    fillControls();
-    build();
+    keepFocus(() => {
+      fillControls();
+      build();
+    });
     const urls = JSON.parse(find(`pictures-${index}`).textContent);
     const decoded = await Promise.all([urls.panes, urls.maps].map((group) => Promise.all(group.map(decode))));
     if (state.item !== index) return;
@@ -224,7 +241,6 @@
 
   /** Make the panes of the chosen item and mode. */
   function build() {
-    const focused = document.activeElement.matches(".divider");
     panes = [];
     stage.className = state.mode;
     if (state.mode === "slider") {
@@ -243,7 +259,6 @@
       stage.replaceChildren(make("figure", { className: "pair" }, frame, caption));
       stage.firstChild.style.setProperty("--shape", item().width / item().height);
       split(state.split);
-      if (focused) divider.focus();
     } else {
       const count = item().panes.length;
       stage.style.setProperty("--columns", count > 4 ? Math.min(5, Math.ceil(count / 2)) : count);
@@ -259,6 +274,16 @@
     draw();
   }
 
+  /** Make a change that may take away what has the focus: its successor has it then, or the stage. */
+  function keepFocus(change) {
+    const before = document.activeElement;
+    const ours = viewer.contains(before);
+    change();
+    if (!ours || before.getClientRects().length) return;
+    const successor = before.matches(".divider") ? ".divider" : `#layers [value="${before.value}"]`;
+    (viewer.querySelector(successor) || stage).focus({ preventScroll: true });
+  }
+
   function fillControls() {
     const { panes: known, maps, frames, note, set, name } = item();
     for (const [which, id] of ["left", "right"].entries()) {
@@ -270,7 +295,8 @@
     if (!layers.some(([layer]) => layer === state.layer)) state.layer = "picture";
     find("layers").replaceChildren(
       ...layers.map(([layer, label]) => {
-        const button = make("button", { type: "button", textContent: label, onclick: () => setLayer(layer) });
+        const onclick = () => setLayer(layer);
+        const button = make("button", { type: "button", value: layer, textContent: label, onclick });
         button.setAttribute("aria-pressed", String(layer === state.layer));
         return button;
       }),
@@ -290,15 +316,17 @@
   function setMode(mode) {
     state.mode = mode;
     press(find("modes"), find("modes").querySelector(`[data-mode=${mode}]`));
-    find("sides").hidden = mode !== "slider";
-    if (state.item >= 0) build();
+    keepFocus(() => {
+      find("sides").hidden = mode !== "slider";
+      if (state.item >= 0) build();
+    });
   }
 
   function setSides(left, right) {
     state.sides = [left, right].map((index) => item().panes[index].name);
     find("left").selectedIndex = left;
     find("right").selectedIndex = right;
-    build();
+    keepFocus(build);
   }
 
   // --- clips ---
@@ -306,7 +334,6 @@
   function play(on) {
     state.playing = on;
     find("play").textContent = on ? "Pause" : "Play";
-    find("play").setAttribute("aria-pressed", String(on));
   }
 
   function show(frame) {
@@ -424,6 +451,7 @@
     x: () => setSides(side(1), side(0)),
     ",": () => step(-1),
     ".": () => step(1),
+    "?": () => find("keys").showModal(),
   };
   for (let digit = 1; digit <= 9; digit++) KEYS[digit] = () => choose(digit - 1);
 
@@ -436,9 +464,6 @@
     else if (key === " " && !target.matches("button")) used = item().frames > 1 && (play(!state.playing), true);
     else if (key.toLowerCase() in KEYS) used = (KEYS[key.toLowerCase()](), true);
     if (used) event.preventDefault();
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "?" && !find("keys").open) find("keys").showModal();
   });
 
   // --- begin ---

@@ -43,11 +43,11 @@ def page(name: str, title: str, header: str, tables: Sequence[str], notes: str) 
         name=escape(name),
         title=escape(title),
         header=paragraph(header),
-        tables="".join(scrolling(title, table) for table in tables),
+        tables="".join(map(scrolling, tables)),
         notes=paragraph(notes),
     )
 
 
-def scrolling(title: str, table: str) -> str:
-    """A table in a box that scrolls where it is too wide, also by the keyboard."""
-    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}">{table}</div>\n'
+def scrolling(table: str) -> str:
+    """A table in a box that scrolls where it is too wide."""
+    return f'<div class="scroll">{table}</div>\n'

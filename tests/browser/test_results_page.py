@@ -223,8 +223,10 @@ def test_the_wheel_scrolls_the_page_unless_the_gallery_has_the_focus(visit):
     tab.mouse.move(*middle(tab))
     whole = transforms(tab)
     tab.evaluate("document.activeElement.blur()")
+    before = tab.evaluate("scrollY")
+    assert before > 200
     tab.mouse.wheel(0, -200)
-    tab.wait_for_timeout(100)
+    tab.wait_for_function("(before) => scrollY === before - 200", arg=before)
     assert transforms(tab) == whole
 
 
@@ -288,7 +290,9 @@ def test_a_clip_plays_in_step_and_stops(visit):
         tab.wait_for_timeout(30)
     assert shown >= {str(t) for t in range(1, FRAMES)}
     tab.keyboard.press(" ")
-    expect(tab.get_by_role("button", name="Play")).to_be_visible()
+    play = tab.get_by_role("button", name="Play")
+    expect(play).to_be_visible()
+    assert play.get_attribute("aria-pressed") is None  # its name says what it will do
     stopped = frames(tab)
     tab.wait_for_timeout(300)
     assert frames(tab) == stopped
@@ -316,6 +320,7 @@ def test_all_can_be_done_by_keys_alone(visit):
         tab.keyboard.press("Tab")
         if tab.evaluate("document.activeElement.id") == "stage":
             break
+    assert focused(tab) == "Picture"
     assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
     tab.keyboard.press("v")
     assert len(transforms(tab)) == PANES
@@ -333,6 +338,91 @@ def test_all_can_be_done_by_keys_alone(visit):
     expect(tab.get_by_role("dialog", name="Keys")).to_be_visible()
     tab.keyboard.press("Escape")
     expect(tab.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def focused(tab: Page) -> str:
+    """What has the focus: its name, or its text."""
+    script = "(one) => one === document.body ? 'nothing' : one.ariaLabel || one.textContent"
+    return tab.evaluate(f"({script})(document.activeElement)")
+
+
+def test_the_chosen_layer_keeps_the_focus_when_the_picture_changes(visit):
+    tab = visit()
+    choose(tab, HOSTILE_ITEM)
+    tab.get_by_role("button", name="Difference").click()
+    tab.keyboard.press("]")
+    tab.wait_for_selector("#stage[aria-busy=false]")
+    assert focused(tab) == "Difference ×4"
+    tab.keyboard.press("[")
+    expect(tab.locator("#items [aria-pressed=true]")).to_have_text(HOSTILE)
+
+
+@pytest.mark.parametrize("control", [".divider", "#swap"])
+def test_the_stage_has_the_focus_of_what_goes_with_the_slider(visit, control):
+    tab = visit()
+    tab.locator(control).focus()
+    tab.keyboard.press("v")
+    assert tab.evaluate("document.activeElement.id") == "stage"
+    tab.keyboard.press("v")
+    expect(tab.locator(".divider")).to_be_visible()
+
+
+def test_the_divider_keeps_the_focus_when_the_picture_changes(visit):
+    tab = visit()
+    tab.locator(".divider").focus()
+    tab.keyboard.press("1")
+    expect(tab.locator("#items [aria-pressed=true]")).to_have_text(HOSTILE)
+    assert focused(tab) == "Divider"
+
+
+def test_the_stage_has_the_focus_of_the_player_when_a_photo_follows(visit):
+    tab = visit()
+    choose(tab, CLIP)
+    tab.get_by_role("button", name="Play").focus()
+    tab.keyboard.press("[")
+    assert tab.evaluate("document.activeElement.id") == "stage"
+
+
+def test_keys_work_in_the_gallery_alone(visit):
+    tab = visit()
+    for selector in ("nav a", "#theme"):
+        tab.locator(selector).first.focus()
+        tab.keyboard.press("?")
+        tab.keyboard.press("v")
+        expect(tab.get_by_role("dialog", name="Keys")).to_be_hidden()
+        expect(tab.locator(".divider")).to_be_visible()
+
+
+def test_the_button_of_the_zoom_is_named_as_it_reads(visit):
+    tab = visit()
+    expect(tab.get_by_role("button", name=tab.locator("#fit").inner_text(), exact=True)).to_have_id("fit")
+
+
+def test_every_section_is_marked_when_it_is_scrolled_to(visit):
+    tab = visit(viewport={"width": 1440, "height": 1400})  # where the last ones can't rise to the top
+    names = tab.locator("nav ul a").all_inner_texts()
+    marked = []
+    tab.evaluate("document.documentElement.style.scrollBehavior = 'auto'; scrollTo(0, 0)")
+    while not marked or not tab.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"):
+        tab.evaluate("scrollBy(0, 40)")
+        tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        marked += tab.locator("nav [aria-current]").all_inner_texts()
+    assert list(dict.fromkeys(marked)) == names
+    for name in names[-2:]:
+        tab.get_by_role("link", name=name, exact=True).click()
+        expect(tab.locator("nav [aria-current]")).to_have_text(name)
+
+
+@pytest.mark.parametrize(("viewport", "scrolls"), [(WIDE, False), (NARROW, True)])
+def test_only_tables_that_scroll_are_stops_of_the_keyboard(visit, viewport, scrolls):
+    tab = visit(viewport=viewport)
+    tab.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    script = "(boxes) => boxes.map((box) => [box.tabIndex === 0, box.scrollWidth > box.clientWidth])"
+    boxes = tab.locator(".scroll").evaluate_all(script)
+    assert all(stop == wide for stop, wide in boxes)
+    assert any(stop for stop, _ in boxes) == scrolls
+    assert tab.locator(".scroll[role]").count() == 0
 
 
 @pytest.mark.parametrize("preferred", ["light", "dark"])
@@ -362,9 +452,10 @@ def test_text_has_sufficient_contrast(visit, theme):
         script = "([s, kind]) => getComputedStyle(document.querySelector(s))[kind].match(/\\d+/g).map(Number)"
         return tab.evaluate(script, [selector, kind])[:3]
 
-    paper = luminance(colour("body", "backgroundColor"))
-    for selector in ("body", ".note", "nav a", "#stage figcaption", ".paper a", "thead th"):
-        low, high = sorted([paper, luminance(colour(selector, "color"))])
+    plain = ("body", ".note", "nav a", "#stage figcaption", ".paper a", "thead th", "#items [aria-pressed=true] span")
+    pressed, others = "#modes [aria-pressed=true]", "#layers [aria-pressed=false]"
+    for selector, behind in [*((one, "body") for one in plain), (pressed, pressed), (others, others)]:
+        low, high = sorted([luminance(colour(behind, "backgroundColor")), luminance(colour(selector, "color"))])
         assert (high + 0.05) / (low + 0.05) >= 4.5, selector
 
 
@@ -397,6 +488,10 @@ def test_links_lead_to_the_files_beside_the_page(visit, html):
 
 def test_it_can_be_printed(visit):
     tab = visit()
+    tab.locator("#theme").click()
+    assert tab.locator("html").get_attribute("data-theme") == "dark"
     tab.emulate_media(media="print")
     assert tab.locator("nav").is_hidden()
-    assert tab.locator("#table1").is_visible()
+    assert tab.locator("#table-table1").is_visible()
+    ink, paper = tab.evaluate("['color', 'backgroundColor'].map((kind) => getComputedStyle(document.body)[kind])")
+    assert (ink, paper) == ("rgb(27, 27, 26)", "rgb(253, 253, 251)")

@@ -77,7 +77,7 @@ def test_a_record_is_of_the_code_and_the_inputs_that_were_there_at_the_beginning
     assert record["code"] == before
 
 
-@pytest.mark.parametrize("text", ["", "{", "no record"])
+@pytest.mark.parametrize("text", ["", "{", "no record", "[1]", '{"command": "prepare"}'])
 def test_a_damaged_record_is_none(place, text):
     records.record_of("data/a.h5").write_text(text)
     assert records.read("data/a.h5") is None

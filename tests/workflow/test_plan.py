@@ -1,5 +1,7 @@
 """What Snakemake would do, and what it says about mistakes, before anything runs."""
 
+import re
+
 import pytest
 from PIL import Image
 
@@ -36,6 +38,13 @@ def test_the_demo_is_exactly_these_jobs(demo):
         "results_page": 1,
         "all": 1,
     }
+
+
+def test_the_results_page_links_only_what_it_waits_for(demo):
+    shown = demo.snakemake("--dry-run", "--printshellcmds", "--nocolor").stdout
+    (command,) = re.findall(r"sa-sr results-page (.*) --spec", shown)
+    made = {"tables/table1.tex", "tables/shares.md", "figures/plane.pdf", "figures/sweep_beta2.pdf", "claims.csv"}
+    assert {f"results/demo/{name}" for name in (*made, "evaluation/frames.parquet")} <= set(command.split())
 
 
 def used_assets(config):

@@ -115,6 +115,41 @@ def compared(figure):
     return [f"{OUT}/images/{method}/{figure.dataset}.h5" for method in ["bicubic", *first_seed(figure.model)]]
 
 
+def outputs(rule, **names):
+    """The files that a rule makes for some values of its wildcards."""
+    return [str(path).format(**names) for path in rule.output]
+
+
+def page_inputs():
+    """All that the page shows or links, in its order, but for frames.csv."""
+    tables = sorted(by_number(CFG.tables), key=lambda name: CFG.tables[name].published is None)  # the paper's first
+    pictures = {name: outputs(rules.edge_maps, edge_maps=name) for name in CFG.figures.edge_maps}
+    pictures |= {name: outputs(rules.comparison, comparison=name) for name in CFG.figures.comparisons}
+    tested = dict.fromkeys(name for model in CFG.chosen_models for name in CFG.model(model).test_sets)
+    shown = ["bicubic", *(run for model in CFG.chosen_models for run in first_seed(model))]
+    groups = [
+        outputs(rules.claims),
+        *(outputs(rules.table, table=name) for name in tables),
+        *(outputs(rules.details, table=name) for name in tables),
+        outputs(rules.shares) if CFG.calibrated else [],
+        outputs(rules.health),
+        *(pictures[name] for name in by_number(pictures)),
+        outputs(rules.plane) if CFG.plane_spec()["panels"] else [],
+        *(outputs(rules.sweep, sweep=name) for name in CFG.sweeps),
+        *(outputs(rules.curves, model=name) for name in CFG.chosen_models),
+        map(data, tested),
+        [f"{OUT}/images/{method}/{name}.h5" for name in tested for method in methods(name) if method in shown],
+        [f"{OUT}/train/{run}/run.json" for run in RUNS],
+        [f"{OUT}/evaluation/{name}" for name in ("frames.parquet", "clips.csv", "means.csv", "differences.csv")],
+    ]
+    return [path for group in groups for path in group]
+
+
+def by_number(names):
+    """Names in the order of the numbers in them: figure9 before figure10."""
+    return sorted(names, key=lambda name: [int(p) if p.isdigit() else p for p in re.split("([0-9]+)", name)])
+
+
 def run_edges(run, dataset):
     """The edge maps that a run learns from; none where it makes them from its patches."""
     crops = CFG.train_spec(RUNS[run]).terms.edge_scope == "crop"
