@@ -14,6 +14,7 @@ from snakemake.logging import logger
 from sa_sr.config import load
 from sa_sr.config.claims import load_claims
 from sa_sr.config.reading import read
+from sa_sr.config.section import by_number
 from sa_sr.data.presence import lacking, sources, used
 from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
@@ -122,15 +123,14 @@ def outputs(rule, **names):
 
 def page_inputs():
     """All that the page shows or links, in its order, but for frames.csv."""
-    tables = sorted(by_number(CFG.tables), key=lambda name: CFG.tables[name].published is None)  # the paper's first
     pictures = {name: outputs(rules.edge_maps, edge_maps=name) for name in CFG.figures.edge_maps}
     pictures |= {name: outputs(rules.comparison, comparison=name) for name in CFG.figures.comparisons}
     tested = dict.fromkeys(name for model in CFG.chosen_models for name in CFG.model(model).test_sets)
     shown = ["bicubic", *(run for model in CFG.chosen_models for run in first_seed(model))]
     groups = [
         outputs(rules.claims),
-        *(outputs(rules.table, table=name) for name in tables),
-        *(outputs(rules.details, table=name) for name in tables),
+        *(outputs(rules.table, table=name) for name in CFG.tables),
+        *(outputs(rules.details, table=name) for name in CFG.tables),
         outputs(rules.shares) if CFG.calibrated else [],
         outputs(rules.health),
         *(pictures[name] for name in by_number(pictures)),
@@ -143,11 +143,6 @@ def page_inputs():
         [f"{OUT}/evaluation/{name}" for name in ("frames.parquet", "clips.csv", "means.csv", "differences.csv")],
     ]
     return [path for group in groups for path in group]
-
-
-def by_number(names):
-    """Names in the order of the numbers in them: figure9 before figure10."""
-    return sorted(names, key=lambda name: [int(p) if p.isdigit() else p for p in re.split("([0-9]+)", name)])
 
 
 def run_edges(run, dataset):
