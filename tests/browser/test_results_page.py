@@ -401,12 +401,17 @@ def test_the_button_of_the_zoom_is_named_as_it_reads(visit):
 def test_every_section_is_marked_when_it_is_scrolled_to(visit):
     tab = visit(viewport={"width": 1440, "height": 1400})  # where the last ones can't rise to the top
     names = tab.locator("nav ul a").all_inner_texts()
-    marked = []
-    tab.evaluate("document.documentElement.style.scrollBehavior = 'auto'; scrollTo(0, 0)")
-    while not marked or not tab.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"):
-        tab.evaluate("scrollBy(0, 40)")
-        tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        marked += tab.locator("nav [aria-current]").all_inner_texts()
+    marked = tab.evaluate("""async () => {
+        document.documentElement.style.scrollBehavior = "auto";
+        const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        const marked = [];
+        for (let y = 0; ; y += 160) {
+            scrollTo(0, y);
+            await frame();
+            marked.push(...[...document.querySelectorAll("nav [aria-current]")].map((link) => link.innerText));
+            if (scrollY + innerHeight >= document.documentElement.scrollHeight - 1) return marked;
+        }
+    }""")
     assert list(dict.fromkeys(marked)) == names
     for name in names[-2:]:
         tab.get_by_role("link", name=name, exact=True).click()

@@ -66,6 +66,7 @@ LPIPS = {
     ("vgg", "0.1"): {"chelsea": 0.358015, "coffee": 0.251192, "astronaut": 0.293584, "rocket": 0.253861},
     ("vgg", "0.0"): {"chelsea": 0.138954, "coffee": 0.089563, "astronaut": 0.114992, "rocket": 0.066906},
 }
+MOST = [pytest.param(*which, marks=pytest.mark.slow if which == ("vgg", "0.0") else ()) for which in LPIPS]
 Asset = Callable[[str], Path]
 
 # ex_ref beside ex_p0 and ex_p1, the example images of the official package (richzhang/PerceptualSimilarity, imgs/)
@@ -140,7 +141,7 @@ def test_evaluate_measures_lpips_of_regions_and_of_consecutive_frames(tmp_path, 
 
 
 @pytest.mark.network
-@pytest.mark.parametrize(("net", "version"), LPIPS)
+@pytest.mark.parametrize(("net", "version"), MOST)
 def test_lpips_of_installed_photos(asset: Asset, net, version):
     weights = asset(NETS[net].asset)
     for photo, expected in LPIPS[net, version].items():
@@ -193,7 +194,7 @@ def by_hand(weights: Path, net: str, version: str, sr: np.ndarray, hr: np.ndarra
 
 
 @pytest.mark.network
-@pytest.mark.parametrize(("net", "version"), LPIPS)
+@pytest.mark.parametrize(("net", "version"), MOST)
 def test_lpips_equals_a_computation_by_hand(asset: Asset, net, version):
     weights = asset(NETS[net].asset)
     hr = crop("coffee")

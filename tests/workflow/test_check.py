@@ -45,6 +45,7 @@ def test_the_plan_is_snakemakes_with_sweeps(demo):
 SWEEP = {"model": "esrgan", "extractor": "canny", "dataset": "photos_test"}
 
 
+@pytest.mark.slow
 def test_the_plan_of_the_baseline_alone_has_no_calibration(demo):
     demo.config |= {"extractors": {"none": {}}, "sweeps": {}}
     for model in demo.config["models"].values():
