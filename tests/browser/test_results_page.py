@@ -405,7 +405,7 @@ def test_every_section_is_marked_when_it_is_scrolled_to(visit):
         document.documentElement.style.scrollBehavior = "auto";
         const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
         const marked = [];
-        for (let y = 0; ; y += 160) {
+        for (let y = 0; ; y += 60) {
             scrollTo(0, y);
             await frame();
             marked.push(...[...document.querySelectorAll("nav [aria-current]")].map((link) => link.innerText));

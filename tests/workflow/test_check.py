@@ -15,6 +15,7 @@ def test_the_plan_is_snakemakes(tmp_path, file):
     assert jobs(load(config)) == Workspace(tmp_path, config).planned()
 
 
+@pytest.mark.slow
 def test_the_plan_is_snakemakes_for_another_experiment_too(demo):
     """Two seeds, maps from patches, one model without tables, an extractor less, a figure of a data set of its own."""
     config = demo.config

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.workflow.conftest import Workspace
-from tests.workflow.test_reruns import TAIL, edited
+from tests.workflow.test_reruns import TAIL, edited, slow
 
 BETA2 = {"model": "esrgan", "extractor": "local_variance", "key": "beta2", "values": [5, 20], "dataset": "photos_test"}
 LOW = {"model": "esrgan", "extractor": "canny", "key": "low", "values": [50, 100], "dataset": "photos_test"}
@@ -24,9 +24,9 @@ def times(count: int) -> dict[str, int]:
     [
         ({"s": BETA2}, times(1) | {"sweep": 1}),
         ({"s": LOW}, times(1) | {"extract_edges": 2, "sweep": 1}),
-        ({"s": BETA2 | {"values": [20.0]}}, {"sweep": 1}),
-        ({"s": BETA2, "t": BETA2 | {"values": [5, 7]}}, times(2) | {"sweep": 2}),
-        ({"s": LOW | {"key": "beta2", "values": [5]}}, times(1) | {"sweep": 1}),
+        slow({"s": BETA2 | {"values": [20.0]}}, {"sweep": 1}),
+        slow({"s": BETA2, "t": BETA2 | {"values": [5, 7]}}, times(2) | {"sweep": 2}),
+        slow({"s": LOW | {"key": "beta2", "values": [5]}}, times(1) | {"sweep": 1}),
     ],
     ids=["beta2", "a parameter, calibrated", "the configured value alone", "two with a value in common", "auto"],
 )
