@@ -79,6 +79,9 @@ Workers = Annotated[
     int | None, typer.Option(min=0, help="Processes that load patches; default: none without a GPU."), Unrecorded()
 ]
 SaveSeconds = Annotated[float, typer.Option(min=0, help="Between two saves of the training state."), Unrecorded()]
+Devices = Annotated[
+    int, typer.Option(min=0, help="GPUs, or without one processes on the CPU; 0: the CPU alone."), Unrecorded()
+]
 Threads = Annotated[
     int, typer.Option(min=1, help="Threads that compute on a CPU, or load patches for a GPU."), Unrecorded()
 ]
@@ -164,6 +167,7 @@ def pretrain(
     history: File,
     val: File,
     init: Annotated[Path | None, typer.Option(help="Weights to start from instead of the network's own.")] = None,
+    devices: Devices = 1,
     threads: Threads = 2,
     workers: Workers = None,
     save_seconds: SaveSeconds = 300,
@@ -173,7 +177,7 @@ def pretrain(
     from sa_sr.training.trainer import Files, Machine, pretrain
 
     files = Files(data, weights, val_data, val_weights, init, None, state, out, history, val)
-    machine = Machine(threads, workers, save_seconds)
+    machine = Machine(devices, threads, workers, save_seconds)
     pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
@@ -190,6 +194,7 @@ def train(
     val: File,
     weights: Weights = None,
     val_weights: Weights = None,
+    devices: Devices = 1,
     threads: Threads = 2,
     workers: Workers = None,
     save_seconds: SaveSeconds = 300,
@@ -199,7 +204,7 @@ def train(
     from sa_sr.training.trainer import Files, Machine, train
 
     files = Files(data, weights, val_data, val_weights, init, features, state, out, history, val)
-    machine = Machine(threads, workers, save_seconds)
+    machine = Machine(devices, threads, workers, save_seconds)
     train(TrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 

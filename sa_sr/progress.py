@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from sa_sr.rank import rank
+
 log = logging.getLogger("sa_sr")
 T = TypeVar("T")
 EVERY = 10.0
@@ -19,6 +21,9 @@ def progress(work: Iterable[T], what: str, total: int | None = None, done: int =
 
     total: how many there will be, `done` ones included which an earlier process did.
     """
+    if rank():  # of several processes that do the same, the first one says it
+        yield from work
+        return
     if sys.stderr.isatty():
         yield from tqdm(work, what, total, initial=done, unit=unit, file=sys.stderr, dynamic_ncols=True)
         return

@@ -3,6 +3,7 @@
 import inspect
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
+from sa_sr.rank import rank
 from sa_sr.records import Call, recording
 
 Log = Annotated[Path | None, typer.Option(help="Copy messages into this file.")]
@@ -30,10 +32,15 @@ def stage(group: typer.Typer, reads: Callable | None = None) -> Callable[[Callab
 
         @wraps(function)
         def run(log: Path | None, **arguments: Any) -> None:
+            first = rank() == 0
             if log is not None:
                 log.parent.mkdir(parents=True, exist_ok=True)
-                logging.getLogger().addHandler(logging.FileHandler(log, mode="w", encoding="utf-8"))
-            with recording(STAGES[name](arguments)):
+                if first:
+                    log.write_bytes(b"")
+                logging.getLogger().addHandler(logging.FileHandler(log, encoding="utf-8"))
+            if not first:  # of several processes of one training: heard only when something goes wrong in it
+                logging.getLogger("sa_sr").setLevel(logging.ERROR)
+            with recording(STAGES[name](arguments)) if first else nullcontext():
                 function(**arguments)
 
         own = inspect.signature(function)

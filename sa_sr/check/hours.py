@@ -14,8 +14,9 @@ from sa_sr.errors import UserError
 from sa_sr.models.recipe import Recipe
 from sa_sr.models.vgg import CONVS, WIDTHS, VGG19Features
 from sa_sr.plugins import find
+from sa_sr.training.devices import frozen
 from sa_sr.training.step import Batch, GanStage, PixelStage
-from sa_sr.training.trainer import initial_generator, launch
+from sa_sr.training.trainer import Machine, initial_generator, launch
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def rates(config: Config, model: str, effort: Effort) -> list[Rate]:
     timed = []
     for name, spec, trainings in stages:
         if spec.optimise.steps:
-            fabric = launch(spec, threads=1)
+            fabric = launch(spec, Machine(threads=1))
             stage, batch = new_stage(fabric, recipe, spec), random_batch(fabric, recipe.window, spec)
             seconds = seconds_per_step(stage, batch, effort)
             timed.append(Rate(model, name, spec.optimise.steps, trainings, seconds))
@@ -73,7 +74,7 @@ def new_stage(fabric: Fabric, recipe: Recipe, spec: PretrainSpec) -> PixelStage 
     if not isinstance(spec, TrainSpec):
         return PixelStage(fabric, generator, spec.optimise, recipe.pretrain)
     discriminator = recipe.discriminator(**spec.discriminator, patch=spec.patch)
-    features = fabric.setup_module(VGG19Features(random_vgg19(), spec.layer, spec.feature_scale))
+    features = frozen(fabric, VGG19Features(random_vgg19(), spec.layer, spec.feature_scale))
     return GanStage(fabric, spec, generator, discriminator, features)
 
 

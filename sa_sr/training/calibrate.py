@@ -19,7 +19,7 @@ from sa_sr.files import write_text
 from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.training.step import finite
-from sa_sr.training.trainer import edge_maps, gan_stage, launch, to_device
+from sa_sr.training.trainer import Machine, edge_maps, gan_stage, launch, to_device
 
 log = logging.getLogger("sa_sr")
 LOW, HIGH = 0.08, 0.22
@@ -38,7 +38,7 @@ def calibrate(
     `spec.share`), how it came about, the share that the spatially adaptive part has with it, and the mean terms.
     Raises UserError where the edge maps are empty, for then no beta2 gives a share.
     """
-    fabric, recipe = launch(spec, threads), find("models", spec.model)
+    fabric, recipe = launch(spec, Machine(threads)), find("models", spec.model)
     unit = spec.model_copy(update={"beta2": 1.0})
     stage = gan_stage(fabric, unit, recipe, init, features)
     patches = Patches(
@@ -57,7 +57,7 @@ def calibrate(
         for found in progress(loader, f"calibrate {spec.name}", spec.batches, unit="batches"):
             batch = to_device(fabric, found)
             _, terms = stage.loss(stage.generator(batch[0]), batch)
-            measured.append(finite(terms))
+            measured.append(finite(fabric, terms))
     mean = {name: fmean(terms[name] for terms in measured) for name in measured[0]}
     result = {"name": spec.name, "extractor": spec.extractor, **solve(spec, mean), "batches": spec.batches}
     write_text(out, json.dumps(result, indent=2) + "\n")

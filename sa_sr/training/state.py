@@ -10,7 +10,6 @@ import hashlib
 import io
 import logging
 import os
-import signal
 import socket
 import time
 from pathlib import Path
@@ -23,7 +22,6 @@ from sa_sr.files import atomic_path
 
 log = logging.getLogger("sa_sr")
 SAVE_SECONDS = 300.0
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 DIGEST = 32
 """Bytes of a SHA-256."""
 
@@ -32,13 +30,12 @@ class StateFolder:
     """The state folder of one run, held by this process inside a `with` block.
 
     folder: created if absent; fingerprint: text that changes with anything that may change the result; save_seconds:
-    how often a state is due. Raises UserError naming the holder when another process trains here. SIGTERM, SIGINT and
-    SIGUSR1 are noted in `interrupted`; the trainer saves and ends at the next step.
+    how often a state is due. Raises UserError naming the holder when another process trains here.
     """
 
     def __init__(self, folder: Path, fingerprint: str, save_seconds: float = SAVE_SECONDS):
         self.file, self.previous, self.stale = (folder / f"{name}.pt" for name in ("last", "previous", "stale"))
-        self.fingerprint, self.save_seconds, self.interrupted = fingerprint, save_seconds, 0
+        self.fingerprint, self.save_seconds = fingerprint, save_seconds
         self._saved = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -58,16 +55,10 @@ class StateFolder:
         job = f", Slurm job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
         self._lock.write(f"process {os.getpid()} on {socket.gethostname()}{job}\n")
         self._lock.flush()
-        self._handlers = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
         self._lock.close()
-
-    def _interrupt(self, number: int, _frame: object) -> None:
-        self.interrupted = number
 
     def load(self) -> dict[str, Any] | None:
         """The newest state that is whole, or None.
@@ -90,8 +81,8 @@ class StateFolder:
         return None
 
     def due(self) -> bool:
-        """Whether it is time to save: now and then, and at once when asked to stop."""
-        return bool(self.interrupted) or time.monotonic() - self._saved >= self.save_seconds
+        """Whether it is time to save again."""
+        return time.monotonic() - self._saved >= self.save_seconds
 
     def save(self, state: dict[str, Any]) -> None:
         """Make this the newest state, whole or not at all, and keep the one before it.
@@ -113,14 +104,8 @@ class StateFolder:
             raise UserError(f"{self.file}: the state can't be saved ({e}); make room, and run again: it goes on") from e
         self._saved = time.monotonic()
 
-    def in_worker(self, _worker: int) -> None:
-        """For loader workers, which are forked from this process.
-
-        A signal to the whole process group is the trainer's to answer, who still needs them. And where the trainer is
-        killed they live on for some seconds: they must not hold its lock.
-        """
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+    def let_go(self) -> None:
+        """For loader processes, which are forked from this one and outlive it for some seconds where it is killed."""
         self._lock.close()
 
     def finish(self) -> None:

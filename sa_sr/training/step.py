@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from sa_sr.config import Optimise, TrainSpec
 from sa_sr.errors import UserError
 from sa_sr.losses import ADVERSARIAL, REDUCTIONS, Distance, SpatiallyAdaptiveLoss, distance, perceptual
+from sa_sr.training.devices import everyone, mean_of_all, synchronised
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Terms = dict[str, Tensor]
@@ -76,6 +77,7 @@ class GanStage(Stage):
         features: Callable[[Tensor], Tensor],
     ):
         super().__init__(fabric, generator, spec.optimise)
+        discriminator = synchronised(fabric, discriminator)
         self.discriminator, self.optimiser_d = fabric.setup(discriminator, adam(discriminator, spec.optimise))
         self.parts |= {"discriminator": self.discriminator, "optimiser_d": self.optimiser_d}
         self.optimisers.append(self.optimiser_d)
@@ -95,24 +97,29 @@ class GanStage(Stage):
 
     def turn_of_generator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
         self.discriminator.requires_grad_(False)
-        numbers = self.descend_generator(*self.loss(sr, batch))
+        with self.fabric.no_backward_sync(self.discriminator):
+            numbers = self.descend_generator(*self.loss(sr, batch))
         self.discriminator.requires_grad_(True)
-        return numbers
+        return numbers | {"sa_share": numbers["l_g_sa"] / numbers["l_g_total"]}
 
     def turn_of_discriminator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
-        real, fake = self.discriminator(batch[1]), self.discriminator(sr.detach())
+        real, fake = self.judge(batch[1]), self.judge(sr.detach())
         loss = self.adversarial.discriminator(fake, real)
         fake, real = self.adversarial.judged(fake, real)
         terms = {"l_d": loss, "d_real": real.sigmoid().mean(), "d_fake": fake.sigmoid().mean()}
         return descend(self.fabric, self.discriminator, self.optimiser_d, loss, terms, "grad_d")
+
+    def judge(self, images: Tensor) -> Tensor:
+        """The logits of all images of the batch, for a relativistic loss compares with their mean."""
+        return everyone(self.fabric, self.discriminator(images))
 
     def loss(self, sr: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
         """Eq. 16 = 18 and 20 = 22: the baseline is the case W = 0."""
         _, hr, weight = batch
         l_pix, l_sa = self.pixel.parts(sr, hr, weight)
         l_percep = self.terms.percep * perceptual(self.features, sr, hr, self.feature_distance, self.reduction)
-        real = self.discriminator(hr).detach() if self.adversarial.relative else None
-        l_gan = self.terms.gan * self.adversarial.generator(self.discriminator(sr), real)
+        real = self.judge(hr).detach() if self.adversarial.relative else None
+        l_gan = self.terms.gan * self.adversarial.generator(self.judge(sr), real)
         loss = l_gan + l_percep + l_pix + l_sa
         return loss, {
             "l_g_total": loss,
@@ -120,7 +127,6 @@ class GanStage(Stage):
             "l_g_sa": l_sa,
             "l_g_percep": l_percep,
             "l_g_gan": l_gan,
-            "sa_share": l_sa / loss,
             "out_of_range": out_of_range(sr),
         }
 
@@ -144,7 +150,7 @@ def descend(
     optimiser.zero_grad()
     fabric.backward(loss)
     norm = nn.utils.get_total_norm([p.grad for p in network.parameters() if p.grad is not None])
-    numbers = finite(terms | {gradient: norm})
+    numbers = finite(fabric, terms | {gradient: norm})
     optimiser.step()
     return numbers
 
@@ -153,9 +159,9 @@ class NotFinite(UserError):
     """A number of the training that is infinite or no number."""
 
 
-def finite(terms: Terms) -> dict[str, float]:
-    """The terms as numbers. Raises NotFinite naming one that is not finite."""
-    values = torch.stack([t.detach().float() for t in terms.values()]).tolist()
+def finite(fabric: Fabric, terms: Terms) -> dict[str, float]:
+    """The terms of the whole batch as numbers. Raises NotFinite, in all processes, naming one that is not finite."""
+    values = mean_of_all(fabric, torch.stack([t.detach().float() for t in terms.values()])).tolist()
     for name, value in zip(terms, values, strict=True):
         if not math.isfinite(value):
             raise NotFinite(f"{name} became {value}")

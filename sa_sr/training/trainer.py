@@ -4,7 +4,6 @@ import itertools
 import json
 import logging
 import math
-import sys
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing
@@ -27,9 +26,11 @@ from sa_sr.models.vgg import VGG19Features, load_vgg19
 from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.provenance import digest, modules
+from sa_sr.training.devices import agreed, frozen, leave, start, texts_of_all
 from sa_sr.training.log import History
 from sa_sr.training.state import SAVE_SECONDS, StateFolder
 from sa_sr.training.step import Batch, GanStage, NotFinite, PixelStage
+from sa_sr.training.stop import Stop, ignore
 from sa_sr.training.warn import warn
 
 log = logging.getLogger("sa_sr")
@@ -60,10 +61,12 @@ class Files:
 class Machine:
     """How a training runs; none of it changes the result.
 
-    threads: that compute on a CPU, or load patches for a GPU; workers: processes that load patches, by default none on
-    a CPU and `threads` on a GPU; save_seconds: between two saves of the state.
+    devices: GPUs that share a training, or processes that share the CPU where there is no GPU; 0: the CPU; threads:
+    of all devices together, that compute on a CPU, or load patches for a GPU; workers: processes of each device that
+    load patches, by default none on a CPU and its part of `threads` on a GPU; save_seconds: between two saves.
     """
 
+    devices: int = 1
     threads: int = 2
     workers: int | None = None
     save_seconds: float = SAVE_SECONDS
@@ -71,7 +74,7 @@ class Machine:
 
 def pretrain(spec: PretrainSpec, files: Files, machine: Machine) -> None:
     """Train a generator by its pixel distance alone, from `files.init` or from its own initial weights."""
-    fabric, recipe = launch(spec, machine.threads), find("models", spec.model)
+    fabric, recipe = launch(spec, machine), find("models", spec.model)
     generator = initial_generator(recipe, spec, files.init)
     fit(fabric, spec, recipe, PixelStage(fabric, generator, spec.optimise, recipe.pretrain), files, machine)
 
@@ -79,7 +82,7 @@ def pretrain(spec: PretrainSpec, files: Files, machine: Machine) -> None:
 def train(spec: TrainSpec, files: Files, machine: Machine) -> None:
     """Train one run as a GAN, from the pretrained generator."""
     assert files.features is not None
-    fabric, recipe = launch(spec, machine.threads), find("models", spec.model)
+    fabric, recipe = launch(spec, machine), find("models", spec.model)
     fit(fabric, spec, recipe, gan_stage(fabric, spec, recipe, files.init, files.features), files, machine)
 
 
@@ -88,18 +91,24 @@ def gan_stage(fabric: Fabric, spec: TrainSpec, recipe: Recipe, init: Path | None
     generator = initial_generator(recipe, spec, init)
     discriminator = recipe.discriminator(**spec.discriminator, patch=spec.patch)
     vgg = VGG19Features(load_vgg19(features), spec.layer, spec.feature_scale)
-    return GanStage(fabric, spec, generator, discriminator, fabric.setup_module(vgg))
+    return GanStage(fabric, spec, generator, discriminator, frozen(fabric, vgg))
 
 
 def fit(
     fabric: Fabric, spec: PretrainSpec, recipe: Recipe, stage: PixelStage | GanStage, files: Files, machine: Machine
 ) -> None:
-    """Train to the last step, keep the weights that the validation chooses, and write the results."""
+    """Train to the last step, keep the weights that the validation chooses, and write the results.
+
+    Where several processes train, each does the same with its share of a batch; the first one alone saves and writes.
+    """
     plan, history = spec.optimise, History(spec.optimise.steps)
     done, best = 0, {"score": -math.inf, "step": 0, "weights": weights_of(stage)}
     with ExitStack() as ending:
-        folder = ending.enter_context(StateFolder(files.state, fingerprint(spec, files), machine.save_seconds))
-        if saved := folder.load():
+        stop, folder = ending.enter_context(Stop()), None
+        if fabric.is_global_zero:
+            state = StateFolder(files.state, fingerprint(spec, files), machine.save_seconds)
+            folder = ending.enter_context(state)
+        if saved := fabric.broadcast(folder and folder.load()):
             done, best = saved["step"], saved["best"]
             history.load_state_dict(saved["history"])
             for name, part in stage.parts.items():
@@ -114,7 +123,8 @@ def fit(
             try:
                 terms = stage.step(to_device(fabric, found))
             except NotFinite as e:
-                raise UserError(_not_finite(spec, step, found["id"], e)) from e
+                ids = texts_of_all(fabric, found["id"])
+                raise leave(fabric, UserError(_not_finite(spec, step, ids, e))) from e
             now, before = time.monotonic(), now
             history.add(step, terms | {"lr": rate, "samples_per_s": plan.batch / (now - before)})
             warn(spec.name, history, step)
@@ -125,17 +135,20 @@ def fit(
                 if score > best["score"]:
                     best = {"score": score, "step": step, "weights": weights_of(stage)}
                 now = time.monotonic()
-            if folder.due() or step == plan.steps:
+            stopped = agreed(fabric, stop.signal)
+            if folder and (folder.due() or stopped or step == plan.steps):
                 parts = {name: part.state_dict() for name, part in stage.parts.items()}
                 folder.save({"step": step, "parts": parts, "history": history.state_dict(), "best": best})
-            if folder.interrupted and step < plan.steps:
-                log.error("%s: stopped by signal %d; step %d is saved", spec.name, folder.interrupted, step)
-                sys.exit(128 + folder.interrupted)
+            if stopped and step < plan.steps:
+                log.error("%s: stopped by signal %d; step %d is saved", spec.name, stopped, step)
+                raise leave(fabric, SystemExit(128 + stopped))
 
-        folder.finish()
+        if folder:
+            folder.finish()
 
-    history.write(files.history, files.validations, best["step"])
-    save_generator(files.model, stage, spec, best)
+    if fabric.is_global_zero:
+        history.write(files.history, files.validations, best["step"])
+        save_generator(files.model, stage, spec, best)
 
 
 def _not_finite(spec: PretrainSpec, step: int, ids: list[str], error: NotFinite) -> str:
@@ -155,16 +168,30 @@ def save_generator(path: Path, stage: PixelStage | GanStage, spec: PretrainSpec,
     checkpoints.save(path, best["weights"], metadata)
 
 
-def launch(spec: PretrainSpec, threads: int) -> Fabric:
-    """Device, precision and seed. On a CPU the threads compute; on a GPU they load patches."""
-    torch.set_num_threads(threads)
-    torch.manual_seed(spec.seed)
+def launch(spec: PretrainSpec, machine: Machine) -> Fabric:
+    """Devices, precision and seed. On a CPU the threads compute; on a GPU they load patches.
+
+    Raises UserError where the devices are not there, or can't share a batch equally.
+    """
+    if machine.devices and spec.optimise.batch % machine.devices:
+        raise UserError(
+            f"{spec.name}: a batch of {spec.optimise.batch} patches can't be shared equally by {machine.devices} "
+            "devices; take a number that divides it"
+        )
     precision = spec.precision
     if precision == "auto":
-        precision = "bf16-mixed" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "32-true"
-    fabric = Fabric(accelerator="auto", devices=1, precision=precision)  # type: ignore[arg-type]
-    log.info("%s: %s on %s", spec.name, precision, fabric.device)
+        precision = "bf16-mixed" if machine.devices and bf16() else "32-true"
+    fabric = start(machine.devices, precision)
+    torch.set_num_threads(max(1, machine.threads // fabric.world_size))
+    torch.manual_seed(spec.seed)
+    others = f", one of {fabric.world_size}" if fabric.world_size > 1 else ""
+    log.info("%s: %s on %s%s", spec.name, precision, fabric.device, others)
     return fabric
+
+
+def bf16() -> bool:
+    """Whether there is a GPU that computes in bfloat16."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
 
 
 def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> torch.nn.Module:
@@ -202,9 +229,9 @@ def training_batches(
     files: Files,
     done: int,
     machine: Machine,
-    folder: StateFolder,
+    folder: StateFolder | None,
 ) -> Generator[dict[str, Any], None, None]:
-    """Batches done+1, done+2, ... of the reproducible sequence of patches, with their ids."""
+    """Of batches done+1, done+2, ... of the reproducible sequence of patches this process's share, with their ids."""
     batch, steps = spec.optimise.batch, spec.optimise.steps
     part = Part(spec.val_share, validation=False)
     weights = edge_maps(spec, files.weights)
@@ -220,15 +247,21 @@ def training_batches(
     )
     workers = machine.workers
     if workers is None:
-        workers = machine.threads if fabric.device.type == "cuda" else 0
-    sampler = range(done * batch, steps * batch)
+        workers = torch.get_num_threads() if fabric.device.type == "cuda" else 0
+
+    def in_worker(_: int) -> None:
+        ignore()
+        if folder:
+            folder.let_go()
+
+    size = batch // fabric.world_size
+    first = fabric.global_rank * size
     loader = DataLoader(
         patches,
-        batch,
-        sampler=sampler,
+        batch_sampler=(range(k + first, k + first + size) for k in range(done * batch, steps * batch, batch)),  # type: ignore[arg-type]
         num_workers=workers,
         pin_memory=fabric.device.type == "cuda",
-        worker_init_fn=folder.in_worker,
+        worker_init_fn=in_worker,
         multiprocessing_context="fork" if workers else None,
     )
     return _loaded(loader)

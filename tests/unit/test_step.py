@@ -21,7 +21,7 @@ def features(x: torch.Tensor) -> torch.Tensor:
 
 
 def stage(spec, seed=1) -> GanStage:
-    recipe, fabric = trainer.find("models", "esrgan"), trainer.launch(spec, 1)
+    recipe, fabric = trainer.find("models", "esrgan"), trainer.launch(spec, ONE)
     torch.manual_seed(seed)
     generator, discriminator = recipe.generator(**spec.generator), recipe.discriminator(num_feat=4, patch=32)
     return GanStage(fabric, spec, generator, discriminator, features)

@@ -272,7 +272,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(files):
 
 def test_the_discriminator_gives_the_generator_a_gradient_and_keeps_its_own_weights(files):
     """Only the adversarial term is on: what moves the generator has come through the discriminator."""
-    fabric = trainer.launch(SPEC, 1)
+    fabric = trainer.launch(SPEC, ONE)
     recipe = trainer.find("models", "esrgan")
     generator, discriminator = recipe.generator(**SPEC.generator), recipe.discriminator(num_feat=4, patch=32)
     spec = with_terms(percep=0.0, beta1=0.0).model_copy(update={"beta2": 0.0})

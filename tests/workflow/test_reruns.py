@@ -495,6 +495,7 @@ MODULES = {
     "render/tables": TABLES,
     "training/__init__": [*RESOLVE, *TRAININGS],
     "training/calibrate": ["calibrate"],
+    "training/devices": TRAININGS,
     "training/health": ["health"],
     "training/log": TRAININGS,
     "training/resolve": RESOLVE,
@@ -518,6 +519,13 @@ def test_a_module_reruns_what_reaches_it(finished, clone, module):
     assert set(planned) == (rules if isinstance(rules, set) else closure(rules))
     if model := ONE_MODEL.get(module):
         assert (planned["train"], planned["super_resolve"]) == (3, 3 * TESTED[model])
+
+
+def test_on_how_many_devices_and_machines_a_training_runs_reruns_nothing(finished):
+    several = ("--set-resources", "train:gpu=2", "pretrain:gpu=2")
+    assert finished.planned("--resources", "gpu=2", *several) == {}
+    machines = [f"{rule}:{key}" for rule in ("train", "pretrain") for key in ("nodes=2", "mpi=srun")]
+    assert finished.planned("--resources", "gpu=2", *several, *machines) == {}
 
 
 def test_modules_that_reach_no_result_rerun_nothing(finished, clone):

@@ -160,6 +160,20 @@ def option(name, value):
     return f"--{name} {value}" if value is not None and str(value) else ""
 
 
+def launch(resources):
+    """What starts the processes of a training on several machines; on one it starts them itself. A function of the
+    resources, so that Snakemake, which does not compare these, never trains again for it."""
+    nodes = resources.get("nodes", 1)
+    if nodes == 1:
+        return ""
+    if not resources.get("mpi") or resources.gpu % nodes:
+        raise WorkflowError(f"nodes={nodes} takes `mpi: srun`, and a `gpu` that all nodes can have equally much of")
+    return (
+        f"{resources.mpi} --nodes={nodes} --ntasks={resources.gpu} --ntasks-per-node={resources.gpu // nodes}"
+        " --kill-on-bad-exit=1 "
+    )
+
+
 def own_asset(name):
     """The option that describes an asset of the configuration's own; the built-in ones are known by their name."""
     return option("spec", quote(text(CFG.assets[name].model_dump(mode="json")))) if name in CFG.assets else ""

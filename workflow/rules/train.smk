@@ -1,5 +1,5 @@
 # Two stages for each model: PSNR-oriented pretraining, then one GAN training per extractor. The training state is no
-# declared output, for Snakemake deletes those of a failed job.
+# declared output, for Snakemake deletes those of a failed job. `gpu` is the number of devices that share one training.
 
 
 rule resolve_pretrain:
@@ -76,11 +76,13 @@ rule pretrain:
     params:
         state=f"{STATE}/pretrain-{{model}}-s{{seed}}",
         init=lambda wc, input: option("init", input.get("init")),
+        launch=lambda wc, resources: launch(resources),
         code=lambda wc: code("pretrain", module_name("models", wc.model)),
     shell:
-        "sa-sr pretrain {input.run} --data {input.data} --weights {input.weights} --val-data {input.val_data}"
-        " --val-weights {input.val_weights} {params.init} --state {params.state}"
-        " --out {output.model} --history {output.history} --val {output.val} --threads {threads} --log {log}"
+        "{params.launch}sa-sr pretrain {input.run} --data {input.data} --weights {input.weights}"
+        " --val-data {input.val_data} --val-weights {input.val_weights} {params.init} --state {params.state}"
+        " --out {output.model} --history {output.history} --val {output.val}"
+        " --devices {resources.gpu} --threads {threads} --log {log}"
 
 
 rule train:
@@ -108,8 +110,10 @@ rule train:
         state=f"{STATE}/{{run}}",
         weights=lambda wc, input: option("weights", input.get("weights")),
         val_weights=lambda wc, input: option("val-weights", input.get("val_weights")),
+        launch=lambda wc, resources: launch(resources),
         code=lambda wc: code("train", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
-        "sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
+        "{params.launch}sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
         " {params.val_weights} --init {input.init} --features {input.features} --state {params.state}"
-        " --out {output.model} --history {output.history} --val {output.val} --threads {threads} --log {log}"
+        " --out {output.model} --history {output.history} --val {output.val}"
+        " --devices {resources.gpu} --threads {threads} --log {log}"

@@ -1,0 +1,167 @@
+"""One training on several devices, here processes that share the CPU: it is the training that one process does."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from sa_sr.config import Clips, TrainSpec
+from sa_sr.data.prepare import prepare
+from sa_sr.edges import extract_edges
+from sa_sr.errors import UserError
+from sa_sr.models import checkpoints
+from sa_sr.plugins import find
+from sa_sr.training import trainer
+from tests.unit.test_training import SPEC, elsewhere, rows, with_plan
+
+ESRGAN = with_plan(batch=4)
+VIDEO = TrainSpec.model_validate(
+    ESRGAN.model_dump()
+    | {"name": "vsrresfeatgan-local_variance-s1", "model": "vsrresfeatgan", "patch": 36}
+    | {"generator": {"num_feat": 8, "num_block": 1}, "discriminator": {"channels": [4, 8, 8]}}
+    | {"terms": SPEC.terms.model_dump() | {"gan_type": "vanilla", "pixel": "charbonnier"}}
+)
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.fixture
+def started(files, tmp_path):
+    """`files` with a generator to start from."""
+    init = tmp_path / "init.safetensors"
+    torch.manual_seed(0)
+    checkpoints.save(init, find("models", "esrgan").generator(**ESRGAN.generator).state_dict(), {})
+    return replace(files, init=init)
+
+
+@pytest.fixture
+def video(started, tmp_path):
+    """The photos as clips of seven equal frames, and a generator of the video model."""
+    for role in ("train", "val"):
+        photo = next((tmp_path / role).glob("*.png"))
+        for t in range(7):
+            (tmp_path / f"clips_{role}" / photo.stem).mkdir(parents=True, exist_ok=True)
+            shutil.copy(photo, tmp_path / f"clips_{role}" / photo.stem / f"{t}.png")
+        clips = Clips(kind="clips", sources=[{"folder": str(tmp_path / f"clips_{role}")}])
+        prepare(clips, tmp_path, tmp_path / f"{role}.h5")
+        extract_edges(tmp_path / f"{role}.h5", tmp_path / f"{role}_edges.h5", "local_variance", {})
+    checkpoints.save(started.init, find("models", "vsrresfeatgan").generator(**VIDEO.generator).state_dict(), {})
+    return started
+
+
+def start(spec: TrainSpec, files: trainer.Files, devices: int, *launcher: str) -> subprocess.Popen[str]:
+    """A training as a command, in a process group of its own."""
+    run = files.model.parent / "run.json"
+    run.write_text(spec.canonical())
+    names = {
+        "data": files.data, "weights": files.weights, "val-data": files.val_data, "val-weights": files.val_weights,
+        "init": files.init, "features": files.features, "state": files.state, "out": files.model,
+        "history": files.history, "val": files.validations,
+    }  # fmt: skip
+    if not launcher:  # torchrun takes `--log` for an option of its own
+        names["log"] = files.model.parent / "log"
+    options = [word for name, value in names.items() for word in (f"--{name}", str(value))]
+    options += ["--devices", str(devices), "--threads", "2", "--save-seconds", "0"]
+    command = [sys.executable, *launcher, "-m", "sa_sr", "train", str(run), *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def trained(spec: TrainSpec, files: trainer.Files, devices: int, *launcher: str) -> trainer.Files:
+    process = start(spec, files, devices, *launcher)
+    _, said = process.communicate()
+    assert process.returncode == 0, said
+    assert said.count(" steps in ") == 1
+    assert said.count(f"one of {devices}") == (devices > 1)
+    return files
+
+
+def assert_alike(one: trainer.Files, other: trainer.Files) -> None:
+    """The same training but for the order in which numbers were added up, which Adam makes larger."""
+    for a, b in ((rows(one.history), rows(other.history)), (rows(one.validations), rows(other.validations))):
+        assert len(a) == len(b) > 2
+        for step, (mine, theirs) in enumerate(zip(a, b, strict=True)):
+            values = {name: value for name, value in mine.items() if name != "samples_per_s"}
+            assert {name: theirs[name] for name in values} == pytest.approx(values, rel=1e-5 if step == 0 else 1e-3)
+    mine, theirs = load_file(one.model), load_file(other.model)
+    moved = max(np.abs(mine[name] - start).max() for name, start in load_file(one.init).items())
+    assert all(np.abs(mine[name] - theirs[name]).max() < moved / 100 for name in mine)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [(), TORCHRUN], ids=["alone", "torchrun"])
+def test_two_processes_train_as_one_does(started, tmp_path, launcher):
+    """ESRGAN: the relativistic means and batch norm are those of the whole batch, or the first step would differ."""
+    one = trained(ESRGAN, elsewhere(started, tmp_path / "one"), 1)
+    two = trained(ESRGAN, elsewhere(started, tmp_path / "two"), 2, *launcher)
+    assert_alike(one, two)
+
+
+@pytest.mark.slow
+def test_so_they_do_with_clips_and_their_own_moving_average(video, tmp_path):
+    spec = VIDEO.model_copy(update={"optimise": VIDEO.optimise.model_copy(update={"ema": 0.5})})
+    one = trained(spec, elsewhere(video, tmp_path / "one"), 1)
+    assert_alike(one, trained(spec, elsewhere(video, tmp_path / "two"), 2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+def test_a_stopped_training_goes_on_with_another_number_of_devices(started, tmp_path, first, then):
+    spec = with_plan(batch=4, steps=12)
+    straight, stopped = trained(spec, elsewhere(started, tmp_path / "one"), 1), elsewhere(started, tmp_path / "two")
+    process = start(spec, stopped, first)
+    wait_for_a_state(process, stopped)
+    os.killpg(process.pid, signal.SIGUSR1)
+    _, said = process.communicate()
+    assert process.returncode == 128 + signal.SIGUSR1, said
+    assert said.count("stopped by signal") == 1
+    assert not stopped.model.exists()
+    assert_alike(straight, trained(spec, stopped, then))
+    assert "resuming after step" in (stopped.model.parent / "log").read_text()
+
+
+@pytest.mark.slow
+def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on(started, tmp_path):
+    spec, place = with_plan(batch=4, steps=200), elsewhere(started, tmp_path / "one")
+    for victim in (0, 1):
+        process = start(spec, place, 2)
+        wait_for_a_state(process, place)
+        group = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+        assert len(group) == 2
+        group[victim].kill()
+        assert process.wait(60) != 0
+        _, alive = psutil.wait_procs(group, 60)
+        assert not alive
+    last = trained(with_plan(batch=4, steps=200), place, 1)
+    assert [row["step"] for row in rows(last.history)] == list(range(1, 201))
+    assert "resuming after step" in (place.model.parent / "log").read_text()
+
+
+def wait_for_a_state(process: subprocess.Popen[str], files: trainer.Files) -> None:
+    """Until a step more than those there were is saved."""
+    saved = files.state / "last.pt"
+    before = saved.stat().st_mtime_ns if saved.exists() else 0
+    while not saved.exists() or saved.stat().st_mtime_ns == before:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        time.sleep(0.02)
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused_before_anything_starts():
+    with pytest.raises(UserError, match="a batch of 4 patches can't be shared equally by 3 devices"):
+        trainer.launch(ESRGAN, trainer.Machine(devices=3))
+
+
+def test_another_number_of_processes_than_were_started_is_refused(monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    monkeypatch.setenv("SLURM_STEP_NUM_NODES", "2")
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
+    with pytest.raises(UserError, match="--devices 2, but 4 processes were started"):
+        trainer.launch(ESRGAN, trainer.Machine(devices=2))
