@@ -38,8 +38,8 @@ def stage(group: typer.Typer, reads: Callable | None = None) -> Callable[[Callab
                 if first:
                     log.write_bytes(b"")
                 logging.getLogger().addHandler(logging.FileHandler(log, encoding="utf-8"))
-            if not first:  # of several processes of one training: heard only when something goes wrong in it
-                logging.getLogger("sa_sr").setLevel(logging.ERROR)
+            if not first:  # of several processes of one training: heard only when an error ends it
+                logging.getLogger("sa_sr").setLevel(logging.CRITICAL)
             with recording(STAGES[name](arguments)) if first else nullcontext():
                 function(**arguments)
 

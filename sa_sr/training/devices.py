@@ -130,7 +130,7 @@ def synchronised(fabric: Fabric, network: nn.Module) -> nn.Module:
     return network
 
 
-def _gathered(fabric: Fabric, normalise: Callable[[Tensor], Tensor], share: Tensor) -> Tensor:
+def _gathered(fabric: Fabric, normalise: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
     """Normalise the whole and keep the share."""
-    first = fabric.global_rank * len(share)
-    return normalise(everyone(fabric, share))[first : first + len(share)]
+    first = fabric.global_rank * len(input)
+    return normalise(everyone(fabric, input))[first : first + len(input)]

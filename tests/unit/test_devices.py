@@ -23,7 +23,7 @@ from sa_sr.plugins import find
 from sa_sr.training import trainer
 from tests.unit.test_training import SPEC, elsewhere, rows, with_plan
 
-ESRGAN = with_plan(batch=4)
+ESRGAN = with_plan(batch=4, lr=1e-4)  # at higher rates rounding soon grows to other GANs
 VIDEO = TrainSpec.model_validate(
     ESRGAN.model_dump()
     | {"name": "vsrresfeatgan-local_variance-s1", "model": "vsrresfeatgan", "patch": 36}
@@ -114,7 +114,7 @@ def test_so_they_do_with_clips_and_their_own_moving_average(video, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
 def test_a_stopped_training_goes_on_with_another_number_of_devices(started, tmp_path, first, then):
-    spec = with_plan(batch=4, steps=12)
+    spec = with_plan(batch=4, lr=1e-4, steps=8)
     straight, stopped = trained(spec, elsewhere(started, tmp_path / "one"), 1), elsewhere(started, tmp_path / "two")
     process = start(spec, stopped, first)
     wait_for_a_state(process, stopped)
@@ -129,7 +129,7 @@ def test_a_stopped_training_goes_on_with_another_number_of_devices(started, tmp_
 
 @pytest.mark.slow
 def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on(started, tmp_path):
-    spec, place = with_plan(batch=4, steps=200), elsewhere(started, tmp_path / "one")
+    spec, place = with_plan(batch=4, steps=30), elsewhere(started, tmp_path / "one")
     for victim in (0, 1):
         process = start(spec, place, 2)
         wait_for_a_state(process, place)
@@ -139,8 +139,8 @@ def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on
         assert process.wait(60) != 0
         _, alive = psutil.wait_procs(group, 60)
         assert not alive
-    last = trained(with_plan(batch=4, steps=200), place, 1)
-    assert [row["step"] for row in rows(last.history)] == list(range(1, 201))
+    last = trained(spec, place, 1)
+    assert [row["step"] for row in rows(last.history)] == list(range(1, 31))
     assert "resuming after step" in (place.model.parent / "log").read_text()
 
 
