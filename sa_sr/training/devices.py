@@ -9,11 +9,14 @@ import ctypes
 import logging
 import os
 import signal
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -21,7 +24,6 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sa_sr.errors import UserError
@@ -48,7 +50,9 @@ def start(devices: int, precision: str) -> Fabric:
     if accelerator == "cuda" and each > (there := torch.cuda.device_count()):
         raise UserError(f"--devices {devices}: {each} GPUs are needed on this machine, and {there} are visible")
     chosen = list(range(each)) if accelerator == "cuda" else each
-    strategy = DDPStrategy(broadcast_buffers=False) if total > 1 else "auto"  # batch norm is alike in all of them
+    # batch norm's averages are alike in all processes; torch 2.13 has a new name for this, and 2.11 has the old one only
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+    strategy = DDPStrategy(broadcast_buffers=False) if total > 1 else "auto"
     fabric = Fabric(
         accelerator=accelerator,
         strategy=strategy,
@@ -75,7 +79,24 @@ def _started() -> tuple[ClusterEnvironment, int]:
 
 def everyone(fabric: Fabric, part: Tensor) -> Tensor:
     """The parts of all processes, one behind the other; gradients find their way back to each."""
-    return part if fabric.world_size == 1 else torch.cat(all_gather(part))
+    return part if fabric.world_size == 1 else Gathered.apply(part)  # type: ignore[return-value]
+
+
+class Gathered(torch.autograd.Function):
+    """The parts of all processes; each part's gradient is the sum of those that it gets in all of them."""
+
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:
+        parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, part.contiguous())
+        ctx.mine = slice(dist.get_rank() * len(part), (dist.get_rank() + 1) * len(part))
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        gradient = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(gradient)
+        return gradient[ctx.mine]
 
 
 def mean_of_all(fabric: Fabric, values: Tensor) -> Tensor:
@@ -95,7 +116,7 @@ def texts_of_all(fabric: Fabric, texts: list[str]) -> list[str]:
     if fabric.world_size == 1:
         return texts
     found: list[list[str]] = [[] for _ in range(fabric.world_size)]
-    torch.distributed.all_gather_object(found, texts)
+    dist.all_gather_object(found, texts)
     return [text for part in found for text in part]
 
 
