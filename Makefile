@@ -2,9 +2,9 @@
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Trainings at a time: one on a GPU, or one on each core where there is none.
-TRAININGS ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1 || nproc)
-SNAKEMAKE := snakemake --resources gpu=$(TRAININGS)
+# Trainings at a time: one on each GPU, or one on each core where there is none. Counted only once .venv is there.
+TRAININGS ?= $(or $(filter-out 0,$(shell $(BIN)/sa-sr gpus | wc -l)),$(shell nproc))
+SNAKEMAKE = snakemake --resources gpu=$(TRAININGS)
 
 .PHONY: demo paper test test-all lint
 demo: $(BIN)/.installed

@@ -517,6 +517,15 @@ def why(
 
 
 @app.command()
+def gpus() -> None:
+    """List the GPUs that can be seen here, one on each line, and who holds them."""
+    from sa_sr.gpus import listing
+
+    for line in listing():
+        print(line)
+
+
+@app.command()
 def summary(results: Path) -> None:
     """Print the tables of a finished experiment, and where its pages are."""
     others = {"shares", "claims", "health"}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sa_sr.errors import UserError
+from sa_sr.gpus import lease
 from sa_sr.layout import h5_items
 from sa_sr.models import checkpoints
 from sa_sr.plugins import find
@@ -28,10 +29,13 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
     data: data file; model: generator weights; recipe: name of the model, esrgan or vsrresfeatgan; out: sr/<item>
     (T, H, W, 3) uint8; tile: see `upscale`. At the ends of a clip the missing frames of the video model's window are
     replaced by the first or last one; tables of it leave these frames out. Raises UserError where the weights do not
-    fit, and naming the item where the data file is not one.
+    fit, and naming the item where the data file is not one. Works on a GPU of its own, and waits for one, where there
+    is any.
     """
     torch.set_num_threads(threads)
     window, network = generator(model, recipe)
+    for gpu in lease(1):
+        torch.cuda.set_device(gpu)
     seen = "lr" if window == 1 else "bicubic"
     with h5_items(data, "hr", seen) as f, h5_writer(out, method=model.parent.name) as result:
         for item in progress(sorted(f["hr"]), f"super-resolve {data.stem}", len(f["hr"]), unit="items"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sa_sr import gpus
 from sa_sr.data.assets import find
 from sa_sr.data.fetch import download
 from sa_sr.errors import UserError
@@ -33,6 +34,12 @@ def asset() -> Callable[[str], Path]:
         return target
 
     return get
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_leases(tmp_path_factory) -> None:
+    """What trains in this process has its GPU until pytest ends: the workflows that tests start can't wait for that."""
+    gpus.FOLDER = tmp_path_factory.mktemp("gpus")
 
 
 def without_root(command: list[str]) -> list[str]:

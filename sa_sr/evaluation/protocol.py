@@ -62,9 +62,10 @@ def evaluate(
 
     sr: file with sr/<item>; data: file with hr/<item>; out: CSV with the columns COLUMNS, whole or not at all. method,
     model, extractor, seed and dataset go into every row; bicubic has neither extractor nor seed. lpips_weights: the
-    asset of the LPIPS network, see `Lpips`; threads: of the CPU. Frames count from 0, and what compares two frames of a
-    clip stands at the later one; values have 6 decimals. All but PSNR and SSIM have border 0. What does not exist has
-    no row: a region without pixels, warping error and tOF where no pixel is visible in both frames.
+    asset of the LPIPS network, see `Lpips`; threads: of the CPU, which computes everything. Frames count from 0, and
+    what compares two frames of a clip stands at the later one; values have 6 decimals. All but PSNR and SSIM have
+    border 0. What does not exist has no row: a region without pixels, warping error and tOF where no pixel is visible
+    in both frames.
     Raises UserError naming the item that one file lacks, whose shape differs, or whose frames are too small.
     """
     cv2.setNumThreads(threads)
@@ -105,7 +106,7 @@ def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
     import torch
 
     torch.set_num_threads(threads)
-    return Lpips(weights, net, "cuda" if torch.cuda.is_available() else "cpu", version)
+    return Lpips(weights, net, version=version)
 
 
 def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, Any, Any]]:

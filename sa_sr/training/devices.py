@@ -50,7 +50,7 @@ def start(devices: int, precision: str) -> Fabric:
     if accelerator == "cuda" and each > (there := torch.cuda.device_count()):
         raise UserError(f"--devices {devices}: {each} GPUs are needed on this machine, and {there} are visible")
     chosen = list(range(each)) if accelerator == "cuda" else each
-    # batch norm's averages are alike in all processes; torch 2.13 has a new name for this, and 2.11 has the old one only
+    # batch norm's averages are alike in all processes; the new name of this option is not known to older torch
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
     strategy = DDPStrategy(broadcast_buffers=False) if total > 1 else "auto"
     fabric = Fabric(
