@@ -493,6 +493,7 @@ MODULES = {
     "render/spec": PRINTED,
     "render/style": FIGURES,
     "render/tables": TABLES,
+    "lock": TRAININGS,
     "training/__init__": [*RESOLVE, *TRAININGS],
     "training/calibrate": ["calibrate"],
     "training/health": ["health"],
