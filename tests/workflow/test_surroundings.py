@@ -211,4 +211,5 @@ def test_where_the_file_system_has_no_locks_the_workflow_runs_all_the_same(tiny,
     done = work.run(sys.executable, "-m", "tests.nolocks", "ENOLCK", *work.command(model))
     assert done.returncode == 0, done.stderr
     assert not work.planned(model)
-    assert sorted(path.name for path in (tmp_path / "state/tiny/vsrresfeatgan-canny-s1").iterdir()) == ["last.pt", "lock"]
+    state = tmp_path / "state/tiny/vsrresfeatgan-canny-s1"
+    assert sorted(path.name for path in state.iterdir()) == ["last.pt", "lock"]
