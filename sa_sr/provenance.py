@@ -15,8 +15,9 @@ from pathlib import Path
 PACKAGE = "sa_sr"
 TRANSPARENT = {
     "sa_sr",
-    *(f"sa_sr.{name}" for name in ("config", "damage", "errors", "files", "gpus", "layout", "plugins", "progress")),
-    *(f"sa_sr.{name}" for name in ("data.fetch", "data.packages", "provenance", "rank", "training.stop", "training.warn")),
+    *(f"sa_sr.{name}" for name in ("config", "damage", "errors", "files", "gpus", "layout", "lock", "plugins")),
+    *(f"sa_sr.{name}" for name in ("progress", "provenance", "rank", "data.fetch", "data.packages")),
+    *(f"sa_sr.{name}" for name in ("training.stop", "training.warn")),
 }
 """Neither counted nor followed: settings reach a stage as params, whose text changes with them; what is fetched has its
 checksum; the others find, refuse, wait, report or bring to disk, and can't change a result."""

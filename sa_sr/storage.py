@@ -93,7 +93,7 @@ def open_h5(path: str | Path) -> Any:
     """
     try:
         with noticing_damage(path):
-            return h5py.File(path, "r")
+            return h5py.File(path, "r", locking=False)
     except OSError as e:
         raise UserError(f"{path}: can't be opened as HDF5 ({e}); the command that makes it makes it anew") from e
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from filelock import FileLock
 from platformdirs import user_cache_dir
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from sa_sr.data.assets import Asset, Installed, Local, PackageFile, Source, Url,
 from sa_sr.data.packages import client, links, patiently
 from sa_sr.errors import Refused, UserError
 from sa_sr.files import atomic_path
+from sa_sr.lock import waiting
 
 
 def path(name: str) -> Path:
@@ -69,7 +69,7 @@ def _alone(source: Source, cache: Path) -> AbstractContextManager[object]:
     if not isinstance(source, Url | PackageFile):
         return nullcontext()
     cache.mkdir(parents=True, exist_ok=True)
-    return FileLock(cache / f"{source.file}.lock")
+    return waiting(cache / f"{source.file}.lock")
 
 
 def _put(source: Source, name: str, asset: Asset, cache: Path, target: Path) -> None:

@@ -139,7 +139,7 @@ def _checked(path: str | Path, state: State) -> State:
 def _keras_vgg19(path: str | Path) -> State:
     state = {}
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path, "r", locking=False) as file:
             for conv, index in CONVS.items():
                 name = block_name(conv)
                 state[f"{index}.weight"] = oihw(np.array(file[f"{name}/{name}_W_1:0"]))

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sa_sr.errors import UserError
+from sa_sr.gpus import lease
 
 for module in ("distributed", "rank_zero"):
     logging.getLogger(f"lightning_fabric.utilities.{module}").setLevel(logging.WARNING)  # not that it starts
@@ -38,25 +39,23 @@ PR_SET_PDEATHSIG = 1
 def start(devices: int, precision: str) -> Fabric:
     """The processes of a training, this one among them.
 
-    devices: how many in all; with 0 the only one is the CPU. One GPU for each process, or the CPU for all where there
-    is no GPU. Raises UserError where there are fewer GPUs, or where `srun` or `torchrun` has started another number.
+    devices: how many in all; with 0 the only one is the CPU. One GPU for each process, which it waits for where others
+    have it, or the CPU for all where there is no GPU. Raises UserError where there are fewer GPUs, or where `srun` or
+    `torchrun` has started another number of processes.
     """
-    accelerator = "cuda" if devices and torch.cuda.is_available() else "cpu"
     total, (environment, nodes) = max(1, devices), _started()
     ours = isinstance(environment, LightningEnvironment)
     if not ours and environment.world_size() != total:
         raise UserError(f"--devices {devices}, but {environment.world_size()} processes were started for it")
     each = total // nodes
-    if accelerator == "cuda" and each > (there := torch.cuda.device_count()):
-        raise UserError(f"--devices {devices}: {each} GPUs are needed on this machine, and {there} are visible")
-    chosen = list(range(each)) if accelerator == "cuda" else each
+    gpus = lease(each) if devices else []
     # batch norm's averages are alike in all processes; the new name of this option is not known to older torch
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
     strategy = DDPStrategy(broadcast_buffers=False) if total > 1 else "auto"
     fabric = Fabric(
-        accelerator=accelerator,
+        accelerator="cuda" if gpus else "cpu",
         strategy=strategy,
-        devices=chosen,
+        devices=gpus or each,
         num_nodes=nodes,
         precision=precision,  # type: ignore[arg-type]
         plugins=[environment],

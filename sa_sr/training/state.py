@@ -5,12 +5,10 @@ trains in it, and a state is used only by a training with the same fingerprint (
 is whole: a file begins with the SHA-256 of the rest.
 """
 
-import fcntl
 import hashlib
 import io
 import logging
 import os
-import socket
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +17,7 @@ import torch
 
 from sa_sr.errors import UserError
 from sa_sr.files import atomic_path
+from sa_sr.lock import Held, Lock
 
 log = logging.getLogger("sa_sr")
 SAVE_SECONDS = 300.0
@@ -41,24 +40,15 @@ class StateFolder:
     def __enter__(self) -> Self:
         folder = self.file.parent
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(folder / "lock", "a+")
+        self._lock = Lock(folder / "lock")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.seek(0)
-            holder = self._lock.read().strip()
-            self._lock.close()
-            raise UserError(
-                f"{folder} is in use by {holder}; wait until it is done and start again, or end it"
-            ) from None
-        self._lock.truncate(0)
-        job = f", Slurm job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
-        self._lock.write(f"process {os.getpid()} on {socket.gethostname()}{job}\n")
-        self._lock.flush()
+            self._lock.__enter__()
+        except Held as e:
+            raise UserError(f"{folder} is in use by {e}; wait until it is done and start again, or end it") from None
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.close()
+        self._lock.__exit__()
 
     def load(self) -> dict[str, Any] | None:
         """The newest state that is whole, or None.
@@ -81,17 +71,19 @@ class StateFolder:
         return None
 
     def due(self) -> bool:
-        """Whether it is time to save again."""
-        return time.monotonic() - self._saved >= self.save_seconds
+        """Whether it is time to save again, or for `save` to refuse."""
+        return self._lock.lost or time.monotonic() - self._saved >= self.save_seconds
 
     def save(self, state: dict[str, Any]) -> None:
         """Make this the newest state, whole or not at all, and keep the one before it.
 
-        Raises UserError where there is no room; both older states are then as they were.
+        Raises UserError where there is no room, and where another process has taken the folder over, see `sa_sr.lock`;
+        both older states are then as they were.
         """
         content = io.BytesIO()
         torch.save({"fingerprint": self.fingerprint, "state": state}, content)
         try:
+            self._lock.check()
             with atomic_path(self.file) as temporary:
                 with open(temporary, "wb") as f:
                     f.write(hashlib.sha256(content.getbuffer()).digest())
@@ -100,13 +92,15 @@ class StateFolder:
                     os.fsync(f.fileno())
                 if self.file.exists():
                     os.replace(self.file, self.previous)
+        except Held as e:
+            raise UserError(f"{self.file.parent} was taken over by {e}, as this process had been suspended") from None
         except OSError as e:
             raise UserError(f"{self.file}: the state can't be saved ({e}); make room, and run again: it goes on") from e
         self._saved = time.monotonic()
 
     def let_go(self) -> None:
         """For loader processes, which are forked from this one and outlive it for some seconds where it is killed."""
-        self._lock.close()
+        self._lock.leave()
 
     def finish(self) -> None:
         """The training is done: of its states the last one is enough."""

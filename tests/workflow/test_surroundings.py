@@ -201,3 +201,15 @@ def test_the_directory_can_be_another_than_the_one_of_the_command(odd, tmp_path)
     assert done.returncode == 0, done.stderr
     assert (odd.folder / CSV).exists()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_where_the_file_system_has_no_locks_the_workflow_runs_all_the_same(tiny, tmp_path):
+    """Snakemake itself, and a training of ours with all that it needs."""
+    work = tiny.copy(tmp_path)
+    model = "results/tiny/train/vsrresfeatgan-canny-s1/model.safetensors"
+    done = work.run(sys.executable, "-m", "tests.nolocks", "ENOLCK", *work.command(model))
+    assert done.returncode == 0, done.stderr
+    assert not work.planned(model)
+    state = tmp_path / "state/tiny/vsrresfeatgan-canny-s1"
+    assert sorted(path.name for path in state.iterdir()) == ["last.pt", "lock"]

@@ -117,8 +117,8 @@ def compared(figure):
 
 
 def outputs(rule, **names):
-    """The files that a rule makes for some values of its wildcards."""
-    return [str(path).format(**names) for path in rule.output]
+    """The files that a rule makes for some values of its wildcards, in a storage too."""
+    return [path.apply_wildcards(names) for path in rule.output]
 
 
 def page_inputs():
