@@ -64,8 +64,8 @@ def take(names: Sequence[str], count: int, folder: Path) -> list[str]:
     Where fewer are free it says once who holds the others, and waits holding none: two jobs that want several never
     wait for each other, but one that wants several may wait long behind many that want one. The whole job has one
     lease: another call gets the same devices, and so do the processes that this one starts. Those that torchrun or a
-    Slurm step of several tasks has started have been given theirs. Raises UserError where there are not so many, and where the folder
-    is not this user's alone; ValueError where the job holds fewer already.
+    Slurm step of several tasks has started have been given theirs. Raises UserError where there are not so many, and
+    where the folder is not this user's alone; ValueError where the job holds fewer already.
     """
     if count > len(names):
         raise UserError(f"{count} GPUs are wanted, and {len(names)} can be seen here; ask for no more than there are")
