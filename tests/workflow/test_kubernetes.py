@@ -105,6 +105,7 @@ def test_the_profile_plans_the_paper(work):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_training_is_a_pod_with_its_image_its_volumes_its_memory_and_its_gpu(work, cluster):
     storage = str(work.folder)
     done = work.run(
