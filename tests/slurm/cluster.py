@@ -1,4 +1,4 @@
-"""A real Slurm on this machine for the tests: two nodes, each with 4 CPUs, 4000 MB and one pretended GPU.
+"""A real Slurm on this machine for the tests: two nodes which claim 8 CPUs, 32 GB and one GPU each.
 
     python -m tests.slurm.cluster start | stop | status
 
@@ -92,7 +92,7 @@ def configuration() -> dict[str, str]:
     nodes, gpus = [], []
     for number, node in enumerate(NODES):
         nodes.append(
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={16821 + number} CPUs=4 RealMemory=4000"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={16821 + number} CPUs=8 RealMemory=32000"
             " Gres=gpu:pretended:1 State=UNKNOWN"
         )
         gpus.append(f"NodeName={node} Name=gpu Type=pretended File={FOLDER}/run/gpu{number}")
