@@ -17,15 +17,33 @@ import pytest
 from tests.slurm import cluster
 from tests.workflow.conftest import Workspace
 from tests.workflow.test_kills import rows
+from tests.workflow.test_kills_of_the_workflow import files
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.usefixtures("slurm")]
 
 RUN = "esrgan-none-s1"
 MODEL = f"results/tiny/train/{RUN}/model.safetensors"
-STEPS = 200
+STEPS = 60
+TARGETS = ["train/esrgan-none-s1/model.safetensors", "evaluation/esrgan-canny-s1/photos_test.csv",
+           "evaluation/bicubic/photos_test.csv", "figures/figure1.png", "figures/figure1.pdf"]  # fmt: skip
 QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5",
-         "--jobs", "3", "--set-threads", "train=1", "pretrain=1"]  # fmt: skip
+         "--set-threads", "train=1", "pretrain=1", "--jobs", "3"]  # fmt: skip
 """What a machine of two cores wants; the rest is the profile's."""
+
+
+def test_each_kind_of_job_runs_on_the_nodes_and_makes_the_same_files(finished, tmp_path):
+    """One training of each kind, and all that leads to it and to its evaluation."""
+    work, targets = replace(finished.copy(tmp_path), profile="slurm"), [f"results/tiny/{name}" for name in TARGETS]
+    begun = len(ended_jobs())
+    done = work.snakemake(*QUICK, "--slurm-keep-successful-logs", *targets)
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to be done" in work.snakemake(*QUICK, *targets).stderr
+    expected, made = files(finished), files(work)
+    assert {*targets, "results/tiny/images/bicubic/photos_test.h5"} <= made.keys()
+    assert made == {name: expected[name] for name in made}
+    jobs = ended_jobs()[begun:]
+    assert {re.search(r"NodeList=(\S+)", job)[1] for job in jobs} == {"n1", "n2"}
+    assert {job for job in jobs if "JobState=COMPLETED" not in job} == set()
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +69,9 @@ def untrained(trained, tmp_path) -> Workspace:
 
 def test_a_training_is_warned_of_its_time_limit_and_goes_on_in_the_next_attempt(trained, untrained):
     """With a limit of one minute. The training is held until the warning is there, however fast the machine."""
-    minutes = [f"train:{name}" for name in ("slurm_partition=gpu", "gpu=1", "nodes=1", "mem_mb=32000", "runtime=attempt")]
-    run = untrained.start(*QUICK, "--set-resources", *minutes, "train:slurm_extra='--signal=USR1@1'", "--", MODEL)
-    with held(untrained) as (process, job):
+    asked = ["slurm_partition=gpu", "nodes=1", "mem_mb=32000", "runtime=attempt", "slurm_extra='--signal=USR1@1'"]
+    run = untrained.start("--set-resources", *(f"train:{one}" for one in asked), *QUICK, MODEL)
+    with held(untrained, run) as (process, job):
         wait(lambda: not psutil.pid_exists(process) or pending(process, signal.SIGUSR1))
     assert run.wait(300) == 0, said(untrained)
     assert f"stopped by signal {signal.SIGUSR1:d}; step {resumed(untrained)} is saved" in said(untrained)
@@ -64,7 +82,7 @@ def test_a_training_is_warned_of_its_time_limit_and_goes_on_in_the_next_attempt(
 
 def test_a_training_goes_on_after_scancel(trained, untrained):
     run = untrained.start(*QUICK, MODEL)
-    with held(untrained) as (_, job):
+    with held(untrained, run) as (_, job):
         subprocess.run(["scancel", job], check=True)
     assert run.wait(300) == 0, said(untrained)
     assert "JobState=CANCELLED" in finished_job(job)
@@ -75,7 +93,7 @@ def test_a_training_goes_on_after_scancel(trained, untrained):
 def test_a_job_that_slurm_starts_again_goes_on(trained, untrained):
     """As after the failure of a node; Snakemake waits for it, and submits no other."""
     run = untrained.start(*QUICK, MODEL)
-    with held(untrained) as (_, job):
+    with held(untrained, run) as (_, job):
         subprocess.run(["scontrol", "requeue", job], check=True)
     assert run.wait(300) == 0, said(untrained)
     assert said(untrained).count("has been submitted") == 1
@@ -85,7 +103,7 @@ def test_a_job_that_slurm_starts_again_goes_on(trained, untrained):
 
 def test_a_job_outlives_its_snakemake_and_nothing_is_trained_twice(trained, untrained):
     run = untrained.start(*QUICK, MODEL)
-    with held(untrained) as (_, job):
+    with held(untrained, run) as (_, job):
         run.kill()
         run.wait()
         assert untrained.unlock().returncode == 0
@@ -111,10 +129,11 @@ def test_the_log_of_a_job_that_fails_is_shown(tiny, tmp_path):
 
 
 @contextmanager
-def held(work: Workspace) -> Iterator[tuple[int, str]]:
+def held(work: Workspace, run: subprocess.Popen[bytes]) -> Iterator[tuple[int, str]]:
     """The process and the Slurm job of the training, which stands still after some steps, and goes on afterwards."""
     lock = work.folder / f"state/tiny/{RUN}/lock"
-    wait(lambda: lock.exists() and "Slurm job" in lock.read_text())
+    wait(lambda: run.poll() is not None or lock.exists() and "Slurm job" in lock.read_text())
+    assert run.poll() is None, said(work)
     process, job = re.findall(r"process (\d+) .*Slurm job (\d+)", lock.read_text())[0]
     time.sleep(0.5)
     os.kill(int(process), signal.SIGSTOP)
@@ -144,14 +163,18 @@ def said(work: Workspace) -> str:
 
 def resumed(work: Workspace) -> str:
     """The step after which the last attempt went on."""
-    (step,) = re.findall(rf"resuming after step (\d+) of {STEPS}", (work.folder / f"results/tiny/logs/train/{RUN}.log").read_text())
+    log = (work.folder / f"results/tiny/logs/train/{RUN}.log").read_text()
+    (step,) = re.findall(rf"resuming after step (\d+) of {STEPS}", log)
     return step
 
 
 def finished_job(job: str) -> str:
     """What Slurm has noted of a job; empty until it has ended."""
-    lines = cluster.FINISHED_JOBS.read_text().splitlines()
-    return next((line for line in reversed(lines) if line.startswith(f"JobId={job} ")), "")
+    return next((line for line in reversed(ended_jobs()) if line.startswith(f"JobId={job} ")), "")
+
+
+def ended_jobs() -> list[str]:
+    return cluster.FINISHED_JOBS.read_text().splitlines()
 
 
 def same(one: Workspace, other: Workspace) -> bool:
