@@ -2,8 +2,8 @@
 
     python -m tests.slurm.cluster start | stop | status
 
-It takes root and Debian or Ubuntu, installs Slurm where there is none, and does without systemd, cgroups and a database.
-A configuration of somebody else's is never touched. The logs of the daemons stay in /tmp/sa_sr-slurm.
+It takes root and Debian or Ubuntu, installs Slurm where there is none, and does without systemd, cgroups and a
+database. A configuration of somebody else's is never touched. The logs of the daemons stay in /tmp/sa_sr-slurm.
 """
 
 import os

@@ -26,8 +26,8 @@ MODEL = f"results/tiny/train/{RUN}/model.safetensors"
 STEPS = 60
 TARGETS = ["train/esrgan-none-s1/model.safetensors", "evaluation/esrgan-canny-s1/photos_test.csv",
            "evaluation/bicubic/photos_test.csv", "figures/figure1.png", "figures/figure1.pdf"]  # fmt: skip
-QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5",
-         "--set-threads", "train=1", "pretrain=1", "--jobs", "3"]  # fmt: skip
+QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2",
+         "--latency-wait", "5", "--set-threads", "train=1", "pretrain=1", "--jobs", "3"]  # fmt: skip
 """What a machine of two cores wants; the rest is the profile's."""
 
 
@@ -132,7 +132,7 @@ def test_the_log_of_a_job_that_fails_is_shown(tiny, tmp_path):
 def held(work: Workspace, run: subprocess.Popen[bytes]) -> Iterator[tuple[int, str]]:
     """The process and the Slurm job of the training, which stands still after some steps, and goes on afterwards."""
     lock = work.folder / f"state/tiny/{RUN}/lock"
-    wait(lambda: run.poll() is not None or lock.exists() and "Slurm job" in lock.read_text())
+    wait(lambda: run.poll() is not None or (lock.exists() and "Slurm job" in lock.read_text()))
     assert run.poll() is None, said(work)
     process, job = re.findall(r"process (\d+) .*Slurm job (\d+)", lock.read_text())[0]
     time.sleep(0.5)
