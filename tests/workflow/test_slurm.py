@@ -26,6 +26,9 @@ MODEL = f"results/tiny/train/{RUN}/model.safetensors"
 STEPS = 60
 TARGETS = ["train/esrgan-none-s1/model.safetensors", "evaluation/esrgan-canny-s1/photos_test.csv",
            "evaluation/bicubic/photos_test.csv", "figures/figure1.png", "figures/figure1.pdf"]  # fmt: skip
+RULES = ("prepare", "extract_edges", "pretrain", "calibrate", "train", "super_resolve", "evaluate")
+SUBMITTED = {*(f"rule_{name}" for name in RULES), "group_enlargements", "group_pictures"}
+"""Downloads and resolving, among others, are left to the machine where Snakemake runs."""
 QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2",
          "--latency-wait", "5", "--set-threads", "train=1", "pretrain=1", "--jobs", "3"]  # fmt: skip
 """What a machine of two cores wants; the rest is the profile's."""
@@ -41,6 +44,7 @@ def test_each_kind_of_job_runs_on_the_nodes_and_makes_the_same_files(finished, t
     expected, made = files(finished), files(work)
     assert {*targets, "results/tiny/images/bicubic/photos_test.h5"} <= made.keys()
     assert made == {name: expected[name] for name in made}
+    assert {folder.name for folder in (tmp_path / ".snakemake/slurm_logs").iterdir()} == SUBMITTED
     jobs = ended_jobs()[begun:]
     assert {re.search(r"NodeList=(\S+)", job)[1] for job in jobs} == {"n1", "n2"}
     assert {job for job in jobs if "JobState=COMPLETED" not in job} == set()
@@ -82,7 +86,8 @@ def test_a_training_is_warned_of_its_time_limit_and_goes_on_in_the_next_attempt(
 
 def test_a_training_goes_on_after_scancel(trained, untrained):
     run = untrained.start(*QUICK, MODEL)
-    with held(untrained, run) as (_, job):
+    with held(untrained, run) as (process, job):
+        assert psutil.Process(process).environ()["CUDA_VISIBLE_DEVICES"] == "0"
         subprocess.run(["scancel", job], check=True)
     assert run.wait(300) == 0, said(untrained)
     assert "JobState=CANCELLED" in finished_job(job)

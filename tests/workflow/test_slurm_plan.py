@@ -50,12 +50,10 @@ def test_other_jobs_have_a_gpu_only_where_a_network_runs(plan):
     }
 
 
-def test_pictures_are_one_job_and_downloads_are_made_where_snakemake_runs(plan):
+def test_stages_of_seconds_share_a_job(plan):
     groups = re.findall(r"Group job (\w+) .*\n((?:(?: {4}.*)?\n)+)", plan)
     assert {name: set(re.findall(r"^ +rule (\w+):", jobs, re.M)) for name, jobs in groups} == {
         "enlargements": {"bicubic"},
         "pictures": {"edge_maps", "comparison", "curves", "plane", "results_page"},
     }
     assert len(groups) == 2
-    assert "localrule download:" in plan
-    assert not resources(plan, "download")
