@@ -19,7 +19,7 @@ from tests.workflow.conftest import Workspace
 from tests.workflow.test_kills import rows
 from tests.workflow.test_kills_of_the_workflow import files
 
-pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.usefixtures("slurm")]
+pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.usefixtures("slurm"), pytest.mark.timeout(1800)]
 
 RUN = "esrgan-none-s1"
 MODEL = f"results/tiny/train/{RUN}/model.safetensors"
@@ -37,7 +37,6 @@ QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-st
 def test_each_kind_of_job_runs_on_the_nodes_and_makes_the_same_files(finished, tmp_path):
     """One training of each kind, and all that leads to it and to its evaluation."""
     work, targets = replace(finished.copy(tmp_path), profile="slurm"), [f"results/tiny/{name}" for name in TARGETS]
-    begun = len(ended_jobs())
     done = work.snakemake(*QUICK, "--slurm-keep-successful-logs", *targets)
     assert done.returncode == 0, done.stderr
     assert "Nothing to be done" in work.snakemake(*QUICK, *targets).stderr
@@ -45,7 +44,7 @@ def test_each_kind_of_job_runs_on_the_nodes_and_makes_the_same_files(finished, t
     assert {*targets, "results/tiny/images/bicubic/photos_test.h5"} <= made.keys()
     assert made == {name: expected[name] for name in made}
     assert {folder.name for folder in (tmp_path / ".snakemake/slurm_logs").iterdir()} == SUBMITTED
-    jobs = ended_jobs()[begun:]
+    jobs = [job for job in ended_jobs() if f"WorkDir={tmp_path} " in job]
     assert {re.search(r"NodeList=(\S+)", job)[1] for job in jobs} == {"n1", "n2"}
     assert {job for job in jobs if "JobState=COMPLETED" not in job} == set()
 
@@ -130,7 +129,7 @@ def test_the_log_of_a_job_that_fails_is_shown(tiny, tmp_path):
     photo.write_bytes(photo.read_bytes()[:1000])
     done = work.snakemake(*QUICK, "--retries", "0", "results/tiny/data/photos_val.h5")
     assert done.returncode != 0
-    assert re.search(r"^error: .*ihc\.png.*", done.stderr + done.stdout, re.M)
+    assert re.search(r"sa-sr: error: photos/val/ihc\.png: can't be read", done.stderr)
 
 
 @contextmanager
