@@ -32,10 +32,13 @@ def unlock(folder: Path) -> None:
 
 
 def running(folder: Path) -> int | None:
-    """The number of a process that runs Snakemake in a folder."""
+    """The number of a process that runs Snakemake in a folder.
+
+    Those in Slurm jobs of this machine do not count: they are started with --nolock, and may outlive the one that holds it.
+    """
     for process in psutil.process_iter(["cmdline", "cwd", "pid"]):
         command, place, number = (process.info[key] for key in ("cmdline", "cwd", "pid"))
-        runs = any(Path(word).name == "snakemake" for word in (command or [])[:3])
+        runs = any(Path(word).name == "snakemake" for word in (command or [])[:3]) and "--nolock" not in command
         if runs and place and number != os.getpid() and Path(place).resolve() == folder.resolve():
             return number
     return None

@@ -16,16 +16,19 @@ import skimage
 import yaml
 from PIL import Image
 
+from tests.slurm import cluster
+
 ROOT = Path(__file__).parents[2]
 
 
 @dataclass
 class Workspace:
-    """A folder in which the workflow runs with one configuration, by the code of `checkout`."""
+    """A folder in which the workflow runs with one configuration, by the code of `checkout` and one of its profiles."""
 
     folder: Path
     config: dict[str, Any]
     checkout: Path = ROOT
+    profile: str = "default"
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run(*self.command(*arguments))
@@ -57,7 +60,7 @@ class Workspace:
     def command(self, *arguments: str) -> list[str]:
         self.configure()
         command = ["snakemake", "--snakefile", str(self.checkout / "Snakefile"), "--configfile", "config.yaml"]
-        return [*command, "--workflow-profile", str(self.checkout / "profiles/default"), *arguments]
+        return [*command, "--workflow-profile", str(self.checkout / "profiles" / self.profile), *arguments]
 
     def configure(self) -> None:
         (self.folder / "config.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True))
@@ -152,6 +155,14 @@ def tiny(tmp_path_factory, asset) -> Workspace:
         },
     }
     return Workspace(folder, config)
+
+
+@pytest.fixture(scope="session")
+def slurm() -> None:
+    """The test is skipped where the test cluster does not run; in CI it fails."""
+    if cluster.ready() != set(cluster.NODES):
+        missing = "no test cluster runs: python -m tests.slurm.cluster start"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")

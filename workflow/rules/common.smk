@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from shlex import quote
@@ -19,6 +20,10 @@ from sa_sr.data.presence import lacking, sources, used
 from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
 from sa_sr.provenance import code
+
+# Slurm's warning before a time limit goes to every process of the job: to the Snakemake in it, to the shell, and to the
+# training, which alone has an answer (StateFolder). Whoever dies of it takes the training along before it has saved.
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 try:
     for file in workflow.configfiles:
