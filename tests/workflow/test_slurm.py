@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.slurm, pytest.mark.usefixtures("slur
 RUN = "esrgan-none-s1"
 MODEL = f"results/tiny/train/{RUN}/model.safetensors"
 STEPS = 60
+TERMS = ("l_g_total", "l_g_percep", "l_g_gan", "l_d", "grad_g", "grad_d")
 TARGETS = ["train/esrgan-none-s1/model.safetensors", "evaluation/esrgan-canny-s1/photos_test.csv",
            "evaluation/bicubic/photos_test.csv", "figures/figure1.png", "figures/figure1.pdf"]  # fmt: skip
 RULES = ("prepare", "extract_edges", "pretrain", "calibrate", "train", "super_resolve", "evaluate")
@@ -121,6 +122,20 @@ def test_a_job_outlives_its_snakemake_and_nothing_is_trained_twice(trained, untr
     assert third.returncode == 0, third.stderr
     assert state.stat().st_mtime_ns == before
     assert same(trained, untrained)
+
+
+def test_one_training_runs_on_two_nodes(trained, untrained):
+    asked = ["slurm_partition=gpu", "gpu=2", "nodes=2", "mpi=srun", "tasks=2", "tasks_per_gpu=1", "cpus_per_task=1"]
+    done = untrained.snakemake("--set-resources", *(f"train:{one}" for one in asked), *QUICK, MODEL)
+    assert done.returncode == 0, done.stderr
+    log = (untrained.folder / f"results/tiny/logs/train/{RUN}.log").read_text()
+    assert log.count("one of 2") == log.count(f"{STEPS} steps in ") == 1
+    one, two = (rows((work.folder / MODEL).with_name("history.csv")) for work in (trained, untrained))
+    assert len(one) == len(two) == STEPS
+    assert [float(two[0][name]) for name in TERMS] == pytest.approx([float(one[0][name]) for name in TERMS], rel=1e-3)
+    (job,) = [job for job in ended_jobs() if f"WorkDir={untrained.folder} " in job]
+    assert "NodeList=n[1-2]" in job
+    assert not untrained.planned(MODEL)
 
 
 def test_the_log_of_a_job_that_fails_is_shown(tiny, tmp_path):
