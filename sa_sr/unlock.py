@@ -34,7 +34,7 @@ def unlock(folder: Path) -> None:
 def running(folder: Path) -> int | None:
     """The number of a process that runs Snakemake in a folder.
 
-    Those in Slurm jobs of this machine do not count: they are started with --nolock, and may outlive the one that holds it.
+    Those in Slurm jobs of this machine do not count: they run with --nolock, and may outlive the one that holds it.
     """
     for process in psutil.process_iter(["cmdline", "cwd", "pid"]):
         command, place, number = (process.info[key] for key in ("cmdline", "cwd", "pid"))

@@ -27,7 +27,7 @@ STEPS = 60
 TARGETS = ["train/esrgan-none-s1/model.safetensors", "evaluation/esrgan-canny-s1/photos_test.csv",
            "evaluation/bicubic/photos_test.csv", "figures/figure1.png", "figures/figure1.pdf"]  # fmt: skip
 RULES = ("prepare", "extract_edges", "pretrain", "calibrate", "train", "super_resolve", "evaluate")
-SUBMITTED = {*(f"rule_{name}" for name in RULES), "group_enlargements", "group_pictures"}
+SUBMITTED = {*(f"rule_{name}" for name in RULES), "group_enlargements_bicubic", "group_pictures_edge_maps"}
 """Downloads and resolving, among others, are left to the machine where Snakemake runs."""
 QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2",
          "--latency-wait", "5", "--set-threads", "train=1", "pretrain=1", "--jobs", "3"]  # fmt: skip
