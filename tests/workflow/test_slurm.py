@@ -78,6 +78,7 @@ def test_a_training_is_warned_of_its_time_limit_and_goes_on_in_the_next_attempt(
         wait(lambda: not psutil.pid_exists(process) or pending(process, signal.SIGUSR1))
     assert run.wait(300) == 0, said(untrained)
     assert f"stopped by signal {signal.SIGUSR1:d}; step {resumed(untrained)} is saved" in said(untrained)
+    assert "User defined signal" not in said(untrained)  # that nothing else in the job has died of
     assert "TimeLimit=1 " in finished_job(job)
     assert "JobState=FAILED" in finished_job(job)
     assert same(trained, untrained)
