@@ -2,7 +2,7 @@
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Trainings at a time: one on each GPU, or one on each core where there is none. Counted only once .venv is there.
+# GPUs in use at a time, or trainings, one on each core, where there is none. Counted only once .venv is there.
 TRAININGS ?= $(or $(filter-out 0,$(shell $(BIN)/sa-sr gpus | wc -l)),$(shell nproc))
 SNAKEMAKE = snakemake --resources gpu=$(TRAININGS)
 

@@ -15,6 +15,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from sa_sr.errors import UserError
+from sa_sr.rank import end
 from sa_sr.records import Settings, Unrecorded, Writes
 from sa_sr.stage import call_of, stage
 
@@ -52,10 +53,10 @@ def main() -> None:
         app()
     except (UserError, ValidationError, OSError) as e:
         logging.error("sa-sr: error: %s", e)
-        sys.exit(1)
+        end(1)
     except Exception:
         logging.exception("sa-sr: this should not have happened")
-        sys.exit(70)
+        end(70)
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -177,7 +178,7 @@ def pretrain(
     from sa_sr.training.trainer import Files, Machine, pretrain
 
     files = Files(data, weights, val_data, val_weights, init, None, state, out, history, val)
-    machine = Machine(devices, threads, workers, save_seconds)
+    machine = Machine(devices=devices, threads=threads, workers=workers, save_seconds=save_seconds)
     pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 
@@ -204,7 +205,7 @@ def train(
     from sa_sr.training.trainer import Files, Machine, train
 
     files = Files(data, weights, val_data, val_weights, init, features, state, out, history, val)
-    machine = Machine(devices, threads, workers, save_seconds)
+    machine = Machine(devices=devices, threads=threads, workers=workers, save_seconds=save_seconds)
     train(TrainSpec.model_validate_json(run.read_bytes()), files, machine)
 
 

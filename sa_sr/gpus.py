@@ -20,6 +20,7 @@ from io import FileIO
 from pathlib import Path
 
 from sa_sr.errors import UserError
+from sa_sr.rank import by_srun, by_torchrun
 
 log = logging.getLogger("sa_sr")
 FOLDER = Path(f"/tmp/sa_sr-gpus-{os.getuid()}")
@@ -63,13 +64,13 @@ def take(names: Sequence[str], count: int, folder: Path) -> list[str]:
 
     Where fewer are free it says once who holds the others, and waits holding none: two jobs that want several never
     wait for each other, but one that wants several may wait long behind many that want one. The whole job has one
-    lease: another call gets the same devices, and so do the processes that this one starts. Those that torchrun or a
-    Slurm step of several tasks has started have been given theirs. Raises UserError where there are not so many, and
-    where the folder is not this user's alone; ValueError where the job holds fewer already.
+    lease: another call gets the same devices, and so do the processes that this one starts. Those that srun has started
+    have been given theirs, and those of torchrun take the first ones without asking. Raises UserError where there are
+    not so many, and where the folder is not this user's alone; ValueError where the job holds fewer already.
     """
     if count > len(names):
         raise UserError(f"{count} GPUs are wanted, and {len(names)} can be seen here; ask for no more than there are")
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1 or "TORCHELASTIC_RUN_ID" in os.environ:
+    if by_srun() or by_torchrun():
         return list(names[:count])
     if ours := _ours():
         if count > len(ours):

@@ -87,6 +87,8 @@ class Lock:
                 f.write(self._mine)
                 return
             before = now = self._read()
+            if now == ("", 0):  # let go of meanwhile
+                continue
             log.info("%s: held by %s; waiting %.0f s for a sign of life", self.file, _name(before[0]), BEAT * BEATS)
             for _ in range(BEATS):
                 time.sleep(BEAT)
@@ -99,7 +101,7 @@ class Lock:
                 os.rename(self.beating, aside)
                 if aside.read_text() == before[0]:
                     aside.unlink()
-                else:  # so fast that this is its lock
+                else:  # so fast that this is its lock; a third one's, made in this very moment, is lost and stops
                     os.replace(aside, self.beating)
 
     def _read(self) -> tuple[str, int]:
@@ -111,9 +113,10 @@ class Lock:
     def _renew(self) -> bool:
         """Renew the time of the lock, if it is still this one's."""
         with suppress(FileNotFoundError), open(self.beating, "r+") as f:
-            if f.read() == self._mine:
+            self.lost = f.read() != self._mine
+            if not self.lost:
                 os.utime(f.fileno())
-                return True
+            return not self.lost
         self.lost = True
         return False
 

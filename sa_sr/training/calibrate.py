@@ -38,7 +38,7 @@ def calibrate(
     `spec.share`), how it came about, the share that the spatially adaptive part has with it, and the mean terms.
     Raises UserError where the edge maps are empty, for then no beta2 gives a share.
     """
-    fabric, recipe = launch(spec, Machine(threads)), find("models", spec.model)
+    fabric, recipe = launch(spec, Machine(threads=threads)), find("models", spec.model)
     unit = spec.model_copy(update={"beta2": 1.0})
     stage = gan_stage(fabric, unit, recipe, init, features)
     patches = Patches(

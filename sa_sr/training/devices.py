@@ -10,8 +10,9 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -28,12 +29,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sa_sr.errors import UserError
 from sa_sr.gpus import lease
+from sa_sr.rank import FIRST, by_another, by_srun, by_torchrun
 
 for module in ("distributed", "rank_zero"):
     logging.getLogger(f"lightning_fabric.utilities.{module}").setLevel(logging.WARNING)  # not that it starts
 
-PR_SET_PDEATHSIG = 1
-"""Of Linux's prctl: the signal that a process gets when its parent ends."""
+DAY = timedelta(days=1)
+"""What the processes wait for each other: the first one reads all data, of which there may be many, for its state's
+fingerprint. A process that has ended is noticed at once."""
 
 
 def start(devices: int, precision: str) -> Fabric:
@@ -44,16 +47,17 @@ def start(devices: int, precision: str) -> Fabric:
     `torchrun` has started another number of processes.
     """
     total, (environment, nodes) = max(1, devices), _started()
-    ours = isinstance(environment, LightningEnvironment)
-    if not ours and environment.world_size() != total:
+    if isinstance(environment, LightningEnvironment):
+        _bind_to_first()
+    elif environment.world_size() != total:
         raise UserError(f"--devices {devices}, but {environment.world_size()} processes were started for it")
     each = total // nodes
     gpus = lease(each) if devices else []
     # batch norm's averages are alike in all processes; the new name of this option is not known to older torch
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
-    strategy = DDPStrategy(broadcast_buffers=False) if total > 1 else "auto"
+    strategy = DDPStrategy(broadcast_buffers=False, timeout=DAY) if total > 1 else "auto"
     fabric = Fabric(
-        accelerator="cuda" if gpus else "cpu",
+        accelerator="cuda" if gpus else "auto" if devices == 1 else "cpu",
         strategy=strategy,
         devices=gpus or each,
         num_nodes=nodes,
@@ -61,19 +65,46 @@ def start(devices: int, precision: str) -> Fabric:
         plugins=[environment],
     )
     fabric.launch()
-    if ours and fabric.local_rank:
-        with suppress(AttributeError):  # not Linux
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # or it would wait for the first one for ever
     return fabric
 
 
 def _started() -> tuple[ClusterEnvironment, int]:
     """Who starts the processes, and the number of machines they are on."""
-    if TorchElasticEnvironment.detect():
+    if by_torchrun():
         return TorchElasticEnvironment(), int(os.environ["WORLD_SIZE"]) // int(os.environ["LOCAL_WORLD_SIZE"])
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1:
-        return SLURMEnvironment(auto_requeue=False), int(os.environ["SLURM_STEP_NUM_NODES"])
+    if by_srun():
+        nodes, each = (int(os.environ.get(name, 0)) for name in ("SLURM_STEP_NUM_NODES", "SLURM_NTASKS_PER_NODE"))
+        if nodes * each != int(os.environ["SLURM_STEP_NUM_TASKS"]):
+            raise UserError("start as many processes on each node, by srun --nodes=.. --ntasks=.. --ntasks-per-node=..")
+        return SLURMEnvironment(auto_requeue=False), nodes
     return LightningEnvironment(), 1
+
+
+def _bind_to_first() -> None:
+    """Let the processes that the first one starts end with it, however that is, or they would wait for it for ever."""
+    if not by_another():
+        os.environ.pop("LOCAL_RANK", None)  # of somebody else's
+        os.environ[FIRST] = str(os.getpid())
+        return
+    with suppress(AttributeError):  # not Linux
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if not by_another():  # it has ended meanwhile
+        os._exit(1)
+
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that a process gets when its parent ends."""
+
+
+@contextmanager
+def others_may_fail() -> Iterator[None]:
+    """Raise a UserError where another process of the training has ended in the middle of it, which has said why."""
+    try:
+        yield
+    except RuntimeError as e:
+        if "gloo/" in str(e) or isinstance(e, dist.DistBackendError):
+            raise UserError("another process of this training has failed; what it said is above") from e
+        raise
 
 
 def everyone(fabric: Fabric, part: Tensor) -> Tensor:
@@ -100,14 +131,19 @@ class Gathered(torch.autograd.Function):
 
 def mean_of_all(fabric: Fabric, values: Tensor) -> Tensor:
     """The mean over all processes; without gradients."""
-    return values if fabric.world_size == 1 else fabric.all_reduce(values.clone(), reduce_op="mean")  # type: ignore
+    if fabric.world_size > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+    return values / fabric.world_size
 
 
 def agreed(fabric: Fabric, number: int) -> int:
     """The largest of the processes' numbers, so that all do the same at the same step."""
     if fabric.world_size == 1:
         return number
-    return int(fabric.all_reduce(torch.tensor(number, device=fabric.device), reduce_op="max"))  # type: ignore
+    numbers = torch.tensor(number, device=fabric.device)
+    dist.all_reduce(numbers, dist.ReduceOp.MAX)
+    return int(numbers)
 
 
 def texts_of_all(fabric: Fabric, texts: list[str]) -> list[str]:
@@ -146,11 +182,13 @@ def synchronised(fabric: Fabric, network: nn.Module) -> nn.Module:
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)  # which refuses a CPU
     for layer in network.modules():
         if isinstance(layer, _BatchNorm):
-            layer.forward = partial(_gathered, fabric, layer.forward)
+            layer.forward = partial(_gathered, fabric, layer)
     return network
 
 
-def _gathered(fabric: Fabric, normalise: Callable[[Tensor], Tensor], input: Tensor) -> Tensor:
+def _gathered(fabric: Fabric, layer: _BatchNorm, input: Tensor) -> Tensor:
     """Normalise the whole and keep the share."""
+    if not layer.training:
+        return type(layer).forward(layer, input)
     first = fabric.global_rank * len(input)
-    return normalise(everyone(fabric, input))[first : first + len(input)]
+    return type(layer).forward(layer, everyone(fabric, input))[first : first + len(input)]

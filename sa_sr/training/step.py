@@ -30,6 +30,7 @@ class Stage:
 
     def __init__(self, fabric: Fabric, generator: nn.Module, plan: Optimise):
         self.fabric = fabric
+        generator = synchronised(fabric, generator)
         self.generator, self.optimiser = fabric.setup(generator, adam(generator, plan))
         self.parts: dict[str, Any] = {"generator": self.generator, "optimiser": self.optimiser}
         self.optimisers = [self.optimiser]
@@ -111,7 +112,8 @@ class GanStage(Stage):
 
     def judge(self, images: Tensor) -> Tensor:
         """The logits of all images of the batch, for a relativistic loss compares with their mean."""
-        return everyone(self.fabric, self.discriminator(images))
+        logits = self.discriminator(images)
+        return everyone(self.fabric, logits) if self.discriminator.training else logits  # each validates all of them
 
     def loss(self, sr: Tensor, batch: Batch) -> tuple[Tensor, Terms]:
         """Eq. 16 = 18 and 20 = 22: the baseline is the case W = 0."""

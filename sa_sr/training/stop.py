@@ -3,6 +3,8 @@
 import signal
 from typing import Self
 
+from sa_sr.rank import rank
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
@@ -17,6 +19,9 @@ class Stop:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if rank():  # were it ended by another signal while the first one still saves, that one would be killed as well
+            ignore()
+            return
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -25,6 +30,6 @@ class Stop:
 
 
 def ignore() -> None:
-    """For loader processes: a signal to the whole process group is the trainer's to answer, who still needs them."""
+    """Leave a signal to the whole process group to the first process, as loaders do, whom the trainer still needs."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

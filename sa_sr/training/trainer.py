@@ -26,7 +26,7 @@ from sa_sr.models.vgg import VGG19Features, load_vgg19
 from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.provenance import digest, modules
-from sa_sr.training.devices import agreed, frozen, leave, start, texts_of_all
+from sa_sr.training.devices import agreed, frozen, leave, others_may_fail, start, texts_of_all
 from sa_sr.training.log import History
 from sa_sr.training.state import SAVE_SECONDS, StateFolder
 from sa_sr.training.step import Batch, GanStage, NotFinite, PixelStage
@@ -57,7 +57,7 @@ class Files:
     validations: Path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """How a training runs; none of it changes the result.
 
@@ -104,7 +104,8 @@ def fit(
     plan, history = spec.optimise, History(spec.optimise.steps)
     done, best = 0, {"score": -math.inf, "step": 0, "weights": weights_of(stage)}
     with ExitStack() as ending:
-        stop, folder = ending.enter_context(Stop()), None
+        ending.enter_context(others_may_fail())
+        folder = None
         if fabric.is_global_zero:
             state = StateFolder(files.state, fingerprint(spec, files), machine.save_seconds)
             folder = ending.enter_context(state)
@@ -116,6 +117,7 @@ def fit(
             log.info("%s: resuming after step %d of %d", spec.name, done, plan.steps)
 
         validation = validation_batches(fabric, spec, recipe, files)
+        stop = ending.enter_context(Stop())
         loaded = ending.enter_context(closing(training_batches(fabric, spec, recipe, files, done, machine, folder)))
         now = time.monotonic()
         for step, found in progress(enumerate(loaded, done + 1), f"train {spec.name}", plan.steps, done, "steps"):

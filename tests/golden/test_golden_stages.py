@@ -39,7 +39,7 @@ def test_realsr_restores_photos(asset, tmp_path):
     init, state = asset("realsr_df2k_x4.bin"), tmp_path / "state"
     history, validations = tmp_path / "history.csv", tmp_path / "val.csv"
     files = Files(data, edges, data, edges, init, None, state, model, history, validations)
-    pretrain(spec, files, Machine(2))
+    pretrain(spec, files, Machine(threads=2))
     super_resolve(data, model, "esrgan", sr, threads=2)
     out = tmp_path / "set.csv"
     evaluate(sr, data, out, Protocol(), "run", "esrgan", "none", 1, "set", asset("alexnet.ckpt"), threads=2)

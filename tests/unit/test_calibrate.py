@@ -16,7 +16,7 @@ from tests.unit.test_training import ONE, SPEC, rows
 
 def measure(files: trainer.Files, init, tmp_path, **changes) -> dict:
     spec = CalibrateSpec(**SPEC.model_dump() | {"share": 0.15, "batches": 1} | changes)
-    calibrate(spec, files.data, files.weights, init, files.features, tmp_path / "calibration.json", threads=1)
+    calibrate(spec, files.data, files.weights, init, files.features, tmp_path / "calibration.json", threads=2)
     return json.loads((tmp_path / "calibration.json").read_text())
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from sa_sr.errors import UserError
 from sa_sr.models import checkpoints
 from sa_sr.plugins import find
 from sa_sr.training import trainer
+from sa_sr.training.state import StateFolder
 from tests.unit.test_training import SPEC, elsewhere, rows, with_plan
 
 ESRGAN = with_plan(batch=4, lr=1e-4)  # at higher rates rounding soon grows to other GANs
@@ -129,18 +131,21 @@ def test_a_stopped_training_goes_on_with_another_number_of_devices(started, tmp_
 
 @pytest.mark.slow
 def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on(started, tmp_path):
-    spec, place = with_plan(batch=4, steps=30), elsewhere(started, tmp_path / "one")
-    for victim in (0, 1):
+    spec, place = with_plan(batch=4, steps=20), elsewhere(started, tmp_path / "one")
+    for victim in ("first, at its start", "first", "second"):
         process = start(spec, place, 2)
-        wait_for_a_state(process, place)
-        group = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
-        assert len(group) == 2
-        group[victim].kill()
+        first = psutil.Process(process.pid)
+        while not (others := first.children()):
+            time.sleep(0.01)
+        if victim != "first, at its start":
+            wait_for_a_state(process, place)
+        group = [first, *others]
+        group[victim == "second"].kill()
         assert process.wait(60) != 0
         _, alive = psutil.wait_procs(group, 60)
         assert not alive
     last = trained(spec, place, 1)
-    assert [row["step"] for row in rows(last.history)] == list(range(1, 31))
+    assert [row["step"] for row in rows(last.history)] == list(range(1, 21))
     assert "resuming after step" in (place.model.parent / "log").read_text()
 
 
@@ -165,3 +170,22 @@ def test_another_number_of_processes_than_were_started_is_refused(monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "2")
     with pytest.raises(UserError, match="--devices 2, but 4 processes were started"):
         trainer.launch(ESRGAN, trainer.Machine(devices=2))
+    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", "3")
+    with pytest.raises(UserError, match="as many processes on each node"):
+        trainer.launch(ESRGAN, trainer.Machine(devices=4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", ["a folder in use", "a loss that is not finite"])
+def test_what_ends_a_training_is_said_once(started, tmp_path, trouble):
+    spec, place = ESRGAN, elsewhere(started, tmp_path / "two")
+    with StateFolder(place.state, "") if trouble == "a folder in use" else nullcontext():
+        if trouble == "a loss that is not finite":
+            spec = ESRGAN.model_copy(update={"feature_scale": 1e30})
+        process = start(spec, place, 2)
+        said = process.communicate()[1]
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert said.count("sa-sr: error:") == 1
+    if trouble == "a loss that is not finite":
+        assert said.count("frame 0, x ") == spec.optimise.batch  # of both processes' patches

@@ -521,10 +521,13 @@ def test_a_module_reruns_what_reaches_it(finished, clone, module):
         assert (planned["train"], planned["super_resolve"]) == (3, 3 * TESTED[model])
 
 
+SRUN = ("nodes=2", "mpi=srun", "tasks=2", "tasks_per_gpu=1", "cpus_per_task=1")
+
+
 def test_on_how_many_devices_and_machines_a_training_runs_reruns_nothing(finished):
     several = ("--set-resources", "train:gpu=2", "pretrain:gpu=2")
     assert finished.planned("--resources", "gpu=2", *several) == {}
-    machines = [f"{rule}:{key}" for rule in ("train", "pretrain") for key in ("nodes=2", "mpi=srun")]
+    machines = [f"{rule}:{key}" for rule in ("train", "pretrain") for key in SRUN]
     assert finished.planned("--resources", "gpu=2", *several, *machines) == {}
 
 

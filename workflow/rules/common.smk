@@ -168,14 +168,18 @@ def option(name, value):
 def launch(resources):
     """What starts the processes of a training on several machines; on one it starts them itself. A function of the
     resources, so that Snakemake, which does not compare these, never trains again for it."""
-    nodes = resources.get("nodes", 1)
+    nodes, gpus = resources.get("nodes", 1), resources.gpu
     if nodes == 1:
         return ""
-    if not resources.get("mpi") or resources.gpu % nodes:
-        raise WorkflowError(f"nodes={nodes} takes `mpi: srun`, and a `gpu` that all nodes can have equally much of")
+    asked = [resources.get(name) for name in ("mpi", "tasks", "tasks_per_gpu", "cpus_per_task")]
+    if gpus % nodes or not all(asked) or asked[1:3] != [gpus, 1]:
+        raise WorkflowError(
+            f"One training on {nodes} nodes and {gpus} GPUs takes as many GPUs on each, and mpi: srun, tasks: {gpus}, "
+            "tasks_per_gpu: 1, cpus_per_task: (threads / gpu) beside them."
+        )
     return (
-        f"{resources.mpi} --nodes={nodes} --ntasks={resources.gpu} --ntasks-per-node={resources.gpu // nodes}"
-        " --kill-on-bad-exit=1 "
+        f"{asked[0]} --nodes={nodes} --ntasks={gpus} --ntasks-per-node={gpus // nodes}"
+        f" --cpus-per-task={asked[3]} --kill-on-bad-exit=1 "
     )
 
 
