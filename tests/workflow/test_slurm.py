@@ -13,9 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from tests.slurm import cluster
-from tests.workflow.conftest import Workspace
+from tests.workflow.conftest import ROOT, Workspace
 from tests.workflow.test_kills import rows
 from tests.workflow.test_kills_of_the_workflow import results
 
@@ -25,8 +26,13 @@ RUN = "esrgan-none-s1"
 MODEL = f"results/tiny/train/{RUN}/model.safetensors"
 STEPS = 60
 TERMS = ("l_g_total", "l_g_percep", "l_g_gan", "l_d", "grad_g", "grad_d")
-RULES = ("prepare", "extract_edges", "pretrain", "calibrate", "train", "super_resolve", "evaluate")
-SUBMITTED = {*(f"rule_{name}" for name in RULES), "group_enlargements_bicubic", "group_pictures_edge_maps"}
+PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+GROUPS = PROFILE["groups"] | {"prepare": "data", "extract_edges": "edges", "evaluate": "scores"}
+COMPONENTS = [*PROFILE["group-components"], "data=3", "edges=3", "scores=3"]
+GROUPED = ["--groups", *(f"{rule}={group}" for rule, group in GROUPS.items()), "--group-components", *COMPONENTS]
+"""The profile's groups and more: Snakemake starts twice in each Slurm job, for five seconds each time."""
+SUBMITTED = {*(f"rule_{name}" for name in ("pretrain", "calibrate", "train", "super_resolve")),
+             *(f"group_{name}" for name in GROUPS.values())}  # fmt: skip
 """Downloads and resolving, among others, are left to the machine where Snakemake runs."""
 QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2",
          "--latency-wait", "5", "--set-threads", "train=1", "pretrain=1", "--jobs", "4"]  # fmt: skip
@@ -35,11 +41,12 @@ QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-st
 
 def test_the_whole_graph_runs_on_the_nodes_and_makes_the_same_files(finished, tmp_path):
     work = replace(finished.copy(tmp_path), profile="slurm")
-    done = work.snakemake(*QUICK, "--slurm-keep-successful-logs")
+    done = work.snakemake(*QUICK, *GROUPED, "--slurm-keep-successful-logs")
     assert done.returncode == 0, done.stderr
     assert "Nothing to be done" in work.snakemake(*QUICK).stderr
     assert results(work) == results(finished)
-    assert {folder.name for folder in (tmp_path / ".snakemake/slurm_logs").iterdir()} == SUBMITTED
+    logs = [folder.name for folder in (tmp_path / ".snakemake/slurm_logs").iterdir()]
+    assert {name if name.startswith("rule_") else "_".join(name.split("_")[:2]) for name in logs} == SUBMITTED
     jobs = [job for job in ended_jobs() if f"WorkDir={tmp_path} " in job]
     assert {re.search(r"NodeList=(\S+)", job)[1] for job in jobs} == {"n1", "n2"}
     assert {job for job in jobs if "JobState=COMPLETED" not in job} == set()

@@ -165,21 +165,25 @@ def option(name, value):
     return f"--{name} {value}" if value is not None and str(value) else ""
 
 
-def launch(resources):
+def launch(resources, batch):
     """What starts the processes of a training on several machines; on one it starts them itself. A function of the
     resources, so that Snakemake, which does not compare these, never trains again for it."""
     nodes, gpus = resources.get("nodes", 1), resources.gpu
+    mpi, *asked = (resources.get(name) for name in ("mpi", "tasks", "tasks_per_gpu", "cpus_per_task"))
+    if gpus and batch % gpus:
+        raise WorkflowError(f"gpu={gpus}: a batch of {batch} patches can't be shared equally by {gpus} devices.")
+    if nodes == 1 and mpi:
+        raise WorkflowError("mpi is for a training on several nodes; take it out, or set nodes.")
     if nodes == 1:
         return ""
-    asked = [resources.get(name) for name in ("mpi", "tasks", "tasks_per_gpu", "cpus_per_task")]
-    if gpus % nodes or not all(asked) or asked[1:3] != [gpus, 1]:
+    if gpus % nodes or not mpi or asked[:2] != [gpus, 1] or not asked[2]:
         raise WorkflowError(
-            f"One training on {nodes} nodes and {gpus} GPUs takes as many GPUs on each, and mpi: srun, tasks: {gpus}, "
-            "tasks_per_gpu: 1, cpus_per_task: (threads / gpu) beside them."
+            f"One training on nodes={nodes} takes equally many GPUs on each (gpu={gpus}), and beside them mpi: srun, "
+            f"tasks: {gpus}, tasks_per_gpu: 1, and in cpus_per_task the CPUs for each GPU."
         )
     return (
-        f"{asked[0]} --nodes={nodes} --ntasks={gpus} --ntasks-per-node={gpus // nodes}"
-        f" --cpus-per-task={asked[3]} --kill-on-bad-exit=1 "
+        f"{mpi} --nodes={nodes} --ntasks={gpus} --ntasks-per-node={gpus // nodes} --cpus-per-task={asked[2]}"
+        " --kill-on-bad-exit=1 "
     )
 
 

@@ -76,7 +76,7 @@ rule pretrain:
     params:
         state=f"{STATE}/pretrain-{{model}}-s{{seed}}",
         init=lambda wc, input: option("init", input.get("init")),
-        launch=lambda wc, resources: launch(resources),
+        launch=lambda wc, resources: launch(resources, CFG.model(wc.model).pretrain.batch),
         code=lambda wc: code("pretrain", module_name("models", wc.model)),
     shell:
         "{params.launch}sa-sr pretrain {input.run} --data {input.data} --weights {input.weights}"
@@ -110,7 +110,7 @@ rule train:
         state=f"{STATE}/{{run}}",
         weights=lambda wc, input: option("weights", input.get("weights")),
         val_weights=lambda wc, input: option("val-weights", input.get("val_weights")),
-        launch=lambda wc, resources: launch(resources),
+        launch=lambda wc, resources: launch(resources, CFG.model(RUNS[wc.run].model).train.batch),
         code=lambda wc: code("train", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
         "{params.launch}sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
