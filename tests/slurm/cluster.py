@@ -31,7 +31,7 @@ NULL_DEVICE = os.makedev(1, 3)
 
 def start() -> None:
     """Start the cluster anew and wait until its nodes take jobs."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
+    if not possible():
         sys.exit("The test cluster takes root, and Debian or Ubuntu.")
     stop()
     if not shutil.which("slurmctld") or not shutil.which("slurmd") or not shutil.which("srun"):
@@ -57,6 +57,11 @@ def start() -> None:
         run("slurmd", "-N", node)
     wait(lambda: ready() == set(NODES), "The nodes don't come up; see the logs in /tmp/sa_sr-slurm.")
     status()
+
+
+def possible() -> bool:
+    """Whether this machine can have it."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def stop() -> None:

@@ -159,10 +159,10 @@ def tiny(tmp_path_factory, asset) -> Workspace:
 
 @pytest.fixture(scope="session")
 def slurm() -> None:
-    """The test is skipped where the test cluster does not run; in CI it fails."""
+    """The test is skipped where the test cluster does not run; it fails in CI where one could."""
     if cluster.ready() != set(cluster.NODES):
         missing = "no test cluster runs: python -m tests.slurm.cluster start"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+        pytest.fail(missing) if os.environ.get("CI") and cluster.possible() else pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")
