@@ -34,6 +34,8 @@ def start() -> None:
     if not possible():
         sys.exit("The test cluster takes root, and Debian or Ubuntu.")
     stop()
+    if "SLURM_CONF" in os.environ or any(map(is_daemon, psutil.process_iter())):
+        sys.exit("Another Slurm runs here, or SLURM_CONF names its configuration: left alone.")
     if not shutil.which("slurmctld") or not shutil.which("slurmd") or not shutil.which("srun"):
         packages = ["slurmctld", "slurmd", "slurm-client", "munge"]
         for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
@@ -46,15 +48,16 @@ def start() -> None:
     ETC.mkdir(exist_ok=True)
     for name, text in configuration().items():
         (ETC / name).write_text(f"{MARK}\n{text}")
-    with open(HOSTS, "a") as hosts:  # processes of one job on several nodes find each other by the names of the nodes
-        hosts.write(f"127.0.0.1 {' '.join(NODES)} {MARK}\n")
+    others = HOSTS.read_text().rstrip("\n")
+    names = f"127.0.0.1 {' '.join(NODES)} {MARK}"  # by which processes of one job on several nodes find each other
+    HOSTS.write_text(f"{others}\n{names}\n")
     if subprocess.run(["munge", "-n"], stdin=subprocess.DEVNULL, capture_output=True).returncode != 0:
         run("install", "-d", "-o", "munge", "-g", "munge", "/run/munge")  # else the work of systemd
         run("runuser", "-u", "munge", "--", "munged", "--pid-file", "/run/munge/munged.pid")
         (FOLDER / "run/munged.pid").symlink_to("/run/munge/munged.pid")
-    run("slurmctld", "-c")
+    run("slurmctld", "-c", "-f", str(CONFIGURATION))
     for node in NODES:
-        run("slurmd", "-N", node)
+        run("slurmd", "-f", str(CONFIGURATION), "-N", node)
     wait(lambda: ready() == set(NODES), "The nodes don't come up; see the logs in /tmp/sa_sr-slurm.")
     status()
 
@@ -71,7 +74,9 @@ def stop() -> None:
             sys.exit(f"{file} is somebody else's: left alone.")
     if ready():
         run("scancel", "--user", "root")
-        wait(lambda: not told("squeue", "--noheader"), "Some jobs can't be ended; see squeue.")
+        end = time.monotonic() + 60
+        while told("squeue", "--noheader") and time.monotonic() < end:
+            time.sleep(0.2)
     daemons = [psutil.Process(int(file.read_text())) for file in (FOLDER / "run").glob("*.pid") if alive(file)]
     for daemon in daemons:
         daemon.send_signal(signal.SIGTERM)
@@ -160,7 +165,16 @@ def wait(until, complaint: str) -> None:
 
 
 def alive(pid_file: Path) -> bool:
-    return pid_file.exists() and pid_file.read_text().strip().isdigit() and psutil.pid_exists(int(pid_file.read_text()))
+    """Whether the process of the file is the daemon that wrote it, and none that has had its number since."""
+    text = pid_file.read_text().strip() if pid_file.exists() else ""
+    return text.isdigit() and psutil.pid_exists(int(text)) and is_daemon(psutil.Process(int(text)), "munged")
+
+
+def is_daemon(process: psutil.Process, *others: str) -> bool:
+    try:
+        return process.name().startswith(("slurmctld", "slurmd", *others))
+    except psutil.NoSuchProcess:
+        return False
 
 
 if __name__ == "__main__":

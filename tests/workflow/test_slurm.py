@@ -1,4 +1,4 @@
-"""The workflow on a real Slurm, which `python -m tests.slurm.cluster start` starts: with profiles/slurm as it is."""
+"""The workflow on a real Slurm, which `python -m tests.slurm.cluster start` starts: with profiles/slurm."""
 
 import os
 import re
@@ -74,15 +74,15 @@ def untrained(trained, tmp_path) -> Workspace:
 
 
 def test_a_training_is_warned_of_its_time_limit_and_goes_on_in_the_next_attempt(trained, untrained):
-    """With a limit of one minute. The training is held until the warning is there, however fast the machine."""
-    asked = ["slurm_partition=gpu", "nodes=1", "mem_mb=32000", "runtime=attempt", "slurm_extra='--signal=USR1@1'"]
+    """With a limit of two minutes. The training is held until the warning is there, however fast the machine."""
+    asked = ["slurm_partition=gpu", "nodes=1", "mem_mb=32000", "runtime=attempt+1", "slurm_extra='--signal=USR1@1'"]
     run = untrained.start("--set-resources", *(f"train:{one}" for one in asked), *QUICK, MODEL)
     with held(untrained, run) as (process, job):
         wait(lambda: not psutil.pid_exists(process) or pending(process, signal.SIGUSR1))
     assert run.wait(300) == 0, said(untrained)
     assert f"stopped by signal {signal.SIGUSR1:d}; step {resumed(untrained)} is saved" in said(untrained)
     assert "User defined signal" not in said(untrained)  # that nothing else in the job has died of
-    assert "TimeLimit=1 " in finished_job(job)
+    assert "TimeLimit=2 " in finished_job(job)
     assert "JobState=FAILED" in finished_job(job)
     assert same(trained, untrained)
 

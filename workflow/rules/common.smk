@@ -187,6 +187,11 @@ def launch(resources, batch):
     )
 
 
+def cpus(resources, threads):
+    """The CPUs of a training: on several machines Snakemake knows those of its own one only."""
+    return resources.tasks * resources.cpus_per_task if resources.get("mpi") else threads
+
+
 def own_asset(name):
     """The option that describes an asset of the configuration's own; the built-in ones are known by their name."""
     return option("spec", quote(text(CFG.assets[name].model_dump(mode="json")))) if name in CFG.assets else ""

@@ -77,12 +77,13 @@ rule pretrain:
         state=f"{STATE}/pretrain-{{model}}-s{{seed}}",
         init=lambda wc, input: option("init", input.get("init")),
         launch=lambda wc, resources: launch(resources, CFG.model(wc.model).pretrain.batch),
+        cpus=lambda wc, threads, resources: cpus(resources, threads),
         code=lambda wc: code("pretrain", module_name("models", wc.model)),
     shell:
         "{params.launch}sa-sr pretrain {input.run} --data {input.data} --weights {input.weights}"
         " --val-data {input.val_data} --val-weights {input.val_weights} {params.init} --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val}"
-        " --devices {resources.gpu} --threads {threads} --log {log}"
+        " --devices {resources.gpu} --threads {params.cpus} --log {log}"
 
 
 rule train:
@@ -111,9 +112,10 @@ rule train:
         weights=lambda wc, input: option("weights", input.get("weights")),
         val_weights=lambda wc, input: option("val-weights", input.get("val_weights")),
         launch=lambda wc, resources: launch(resources, CFG.model(RUNS[wc.run].model).train.batch),
+        cpus=lambda wc, threads, resources: cpus(resources, threads),
         code=lambda wc: code("train", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
         "{params.launch}sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
         " {params.val_weights} --init {input.init} --features {input.features} --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val}"
-        " --devices {resources.gpu} --threads {threads} --log {log}"
+        " --devices {resources.gpu} --threads {params.cpus} --log {log}"
