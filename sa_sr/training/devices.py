@@ -65,6 +65,8 @@ def start(devices: int, precision: str) -> Fabric:
         plugins=[environment],
     )
     fabric.launch()
+    if not by_another():
+        os.environ.pop(FIRST, None)  # what this process starts from now on is none of them
     return fabric
 
 
@@ -83,7 +85,7 @@ def _started() -> tuple[ClusterEnvironment, int]:
 def _bind_to_first() -> None:
     """Let the processes that the first one starts end with it, however that is, or they would wait for it for ever."""
     if not by_another():
-        os.environ.pop("LOCAL_RANK", None)  # of somebody else's
+        os.environ.pop("LOCAL_RANK", None)  # of somebody else's making
         os.environ[FIRST] = str(os.getpid())
         return
     with suppress(AttributeError):  # not Linux

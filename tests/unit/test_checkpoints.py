@@ -375,7 +375,8 @@ def test_other_weights_are_no_vgg19(tmp_path: Path, rrdbnet: RRDBNet):
     checkpoints.save(tmp_path / "g", rrdbnet.state_dict(), {})
     with pytest.raises(UserError, match="g: no VGG19 weights"):
         vgg.load_vgg19(tmp_path / "g")
-    with h5py.File(tmp_path / "h5", "w"), pytest.raises(UserError, match="h5: no VGG19 weights"):
+    h5py.File(tmp_path / "h5", "w").close()
+    with pytest.raises(UserError, match="h5: no VGG19 weights"):
         vgg.load_vgg19(tmp_path / "h5")
 
 

@@ -189,3 +189,9 @@ def test_what_ends_a_training_is_said_once(started, tmp_path, trouble):
     assert said.count("sa-sr: error:") == 1
     if trouble == "a loss that is not finite":
         assert said.count("frame 0, x ") == spec.optimise.batch  # of both processes' patches
+
+
+def test_a_process_that_trained_passes_no_rank_on_to_what_it_starts_later():
+    trainer.launch(ESRGAN, trainer.Machine(devices=1))
+    said = subprocess.run([sys.executable, "-c", "from sa_sr.rank import rank; print(rank())"], capture_output=True)
+    assert said.stdout == b"0\n"
