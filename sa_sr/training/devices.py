@@ -37,6 +37,8 @@ for module in ("distributed", "rank_zero"):
 DAY = timedelta(days=1)
 """What the processes wait for each other: the first one reads all data, of which there may be many, for its state's
 fingerprint. A process that has ended is noticed at once."""
+PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that a process gets when its parent ends."""
 
 
 def start(devices: int, precision: str) -> Fabric:
@@ -92,10 +94,6 @@ def _bind_to_first() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if not by_another():  # it has ended meanwhile
         os._exit(1)
-
-
-PR_SET_PDEATHSIG = 1
-"""Of Linux's prctl: the signal that a process gets when its parent ends."""
 
 
 @contextmanager

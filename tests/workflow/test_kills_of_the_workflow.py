@@ -81,14 +81,8 @@ def wait_for_orphans(folder: Path) -> None:
 
 def results(work: Workspace) -> dict[str, bytes]:
     """Every result but the times: weights, validations, evaluations, tables, figures, pictures, edge maps, data."""
-    found = files(work)
-    assert len(found) > 100
-    return found
-
-
-def files(work: Workspace) -> dict[str, bytes]:
-    """The results that are there, by their paths, but for the times."""
     folder = work.folder / "results/tiny"
     timed = {folder / "logs", *folder.rglob("history.csv"), *folder.rglob(".*.made.json")}
     kept = [path for path in folder.rglob("*") if path.is_file() and not timed & {path, *path.parents}]
+    assert len(kept) > 100
     return {str(path.relative_to(work.folder)): path.read_bytes() for path in kept}
