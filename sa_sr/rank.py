@@ -29,8 +29,8 @@ def by_srun() -> bool:
 
 
 def by_another() -> bool:
-    """Whether the first process of a training has started this one."""
-    return os.environ.get(FIRST) == str(os.getppid())
+    """Whether the first process of a training has started this one; it may have ended since."""
+    return os.environ.get(FIRST, str(os.getpid())) != str(os.getpid())
 
 
 def end(status: int) -> NoReturn:
