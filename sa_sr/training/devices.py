@@ -66,9 +66,11 @@ def start(devices: int, precision: str) -> Fabric:
         precision=precision,  # type: ignore[arg-type]
         plugins=[environment],
     )
-    fabric.launch()
-    if not by_another():
-        os.environ.pop(FIRST, None)  # what this process starts from now on is none of them
+    try:
+        fabric.launch()
+    finally:
+        if not by_another():
+            os.environ.pop(FIRST, None)  # what this process starts from now on is none of them
     return fabric
 
 
