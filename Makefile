@@ -2,11 +2,14 @@
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# The Python that .venv is made with: 3.11 or newer.
+PYTHON ?= python3
+
 # GPUs in use at a time, or trainings, one on each core, where there is none. Counted only once .venv is there.
 TRAININGS ?= $(or $(filter-out 0,$(shell $(BIN)/sa-sr gpus | wc -l)),$(shell nproc))
 SNAKEMAKE = snakemake --resources gpu=$(TRAININGS)
 
-.PHONY: demo paper test test-all lint
+.PHONY: demo paper install test test-all lint
 demo: $(BIN)/.installed
 	@sa-sr unlock
 	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html --report-after-run
@@ -15,6 +18,8 @@ demo: $(BIN)/.installed
 paper: $(BIN)/.installed
 	@sa-sr unlock
 	$(SNAKEMAKE)
+
+install: $(BIN)/.installed
 
 test: $(BIN)/.installed-dev
 	pytest -m "not slow"
@@ -26,7 +31,7 @@ lint: $(BIN)/.installed-dev
 	pre-commit run --all-files
 
 $(BIN)/.installed: pyproject.toml constraints.txt
-	python3 -m venv .venv
+	$(PYTHON) -m venv .venv
 	pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 

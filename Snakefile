@@ -6,9 +6,11 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
+PAPER = "config/paper.yaml"  # in this folder, or where there is none that of the checkout
+
 if not workflow.configfiles:
 
-    configfile: next(filter(os.path.isfile, ["config/paper.yaml"]), f"{workflow.basedir}/config/paper.yaml")
+    configfile: PAPER if os.path.isfile(PAPER) else f"{workflow.basedir}/{PAPER}"
 
 
 report: "workflow/report/workflow.rst"

@@ -16,6 +16,7 @@ import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.metadata import version
 from io import FileIO
 from pathlib import Path
 
@@ -26,6 +27,8 @@ log = logging.getLogger("sa_sr")
 FOLDER = Path(f"/tmp/sa_sr-gpus-{os.getuid()}")
 """Not in $TMPDIR, which two shells may have set to different folders."""
 POLL_SECONDS = 1.0
+NO_DEVICE = "", "-1", "NoDevFiles"
+"""What CUDA_VISIBLE_DEVICES says where there is to be no GPU, the last one by Slurm."""
 OURS = "SA_SR_GPUS"
 """Environment variable: the number of the process that has a lease, and the names of its devices."""
 _open: list[object] = []
@@ -39,6 +42,8 @@ def lease(count: int) -> list[int]:
     another one in each job. What programs other than this one use is not known, nor what other users do.
     """
     names = devices()
+    if not names and os.environ.get("CUDA_VISIBLE_DEVICES", "-1") not in NO_DEVICE:
+        log.warning("this job was given a GPU, but torch %s sees none: the CPU computes", version("torch"))
     return [names.index(name) for name in take(names, count, FOLDER)] if names else []
 
 

@@ -33,6 +33,7 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
     is any.
     """
     torch.set_num_threads(threads)
+    torch.backends.cudnn.allow_tf32 = False  # 32 bits on every GPU
     window, network = generator(model, recipe)
     for gpu in lease(1):
         torch.cuda.set_device(gpu)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
+from sa_sr.errors import UserError
+
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Element by element: two tensors of one shape in, their distances in the same shape out."""
 
@@ -73,6 +75,8 @@ class SpatiallyAdaptiveLoss(nn.Module):
         **params: Any,
     ):
         super().__init__()
+        if extractor is None and params:
+            raise UserError(f"SpatiallyAdaptiveLoss has no parameter {', '.join(params)}, and no extractor that may")
         self.distance, self.beta1, self.beta2, self.reduction = distance, beta1, beta2, reduction
         if extractor is not None:
             from sa_sr.edges import check_parameters

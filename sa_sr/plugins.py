@@ -20,13 +20,15 @@ def module_name(kind: str, name: str) -> str:
 def find(kind: str, name: str) -> Any:
     """The plugin itself: attribute `name` of sa_sr/<kind>/<name>.py, or the attribute after the colon.
 
-    Raises UserError with the names that exist when there is no such file.
+    Raises UserError with the names that exist when there is no such file, and why one that is there can't be used.
     """
     attribute = name.partition(":")[2] or name
     try:
         plugin = getattr(import_module(module_name(kind, name)), attribute)
-    except (ModuleNotFoundError, AttributeError) as e:
+    except (ImportError, AttributeError) as e:
         known = names(kind)
+        if name in known:
+            raise UserError(f"{module_name(kind, name)}: can't be used as the {kind} plugin {name!r} ({e})") from e
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f" ({e})"
         there = f"there is: {', '.join(known)}, or give package.module:attribute"

@@ -135,7 +135,8 @@ def _functions(command: str) -> list[ast.FunctionDef]:
     while todo:
         name = todo.pop()
         found[name] = there[name]
-        called = (node.id for part in there[name].body for node in ast.walk(part) if isinstance(node, ast.Name))
+        own = {argument.arg for argument in ast.walk(there[name].args) if isinstance(argument, ast.arg)}
+        called = {node.id for part in there[name].body for node in ast.walk(part) if isinstance(node, ast.Name)} - own
         todo += [other for other in called if other in there and other not in found]
     return [found[name] for name in sorted(found)]
 

@@ -28,6 +28,11 @@ def by_srun() -> bool:
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
 
 
+def own_cpus() -> int:
+    """The CPUs that srun has given to this process of several; 0 where it has started none, or does not say."""
+    return int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) if by_srun() else 0
+
+
 def by_another() -> bool:
     """Whether the first process of a training has started this one; it may have ended since."""
     return os.environ.get(FIRST, str(os.getpid())) != str(os.getpid())

@@ -9,7 +9,7 @@ from sa_sr.check.assets import ASSETS, needed
 from sa_sr.check.networks import Pair
 from sa_sr.check.part import Part, counted, size
 from sa_sr.check.pixels import Look
-from sa_sr.check.plan import edge_files, image_files
+from sa_sr.check.plan import edge_files
 from sa_sr.config import Config
 from sa_sr.errors import UserError
 
@@ -96,7 +96,9 @@ def picture_files(config: Config, found: dict[str, list[Look]]) -> list[Kind]:
     files = {
         "data files": [(f"{out}/data/{d}.h5", d, stored[d].data) for d in found],
         "edge maps": [(f"{out}/edges/{d}/{e}.h5", d, factor) for d, e, factor in edges],
-        "enlarged pictures": [(f"{out}/images/{m}/{d}.h5", d, stored[d].images) for m, d in image_files(config)],
+        "enlarged pictures": [
+            (f"{out}/images/{m}/{d}.h5", d, stored[d].images) for d, methods in config.tested.items() for m in methods
+        ],
     }
     return [
         Kind(what, {file: factor * hr[d] for file, d, factor in some}, any(d in limits for _, d, _ in some))

@@ -18,16 +18,10 @@ def edge_files(config: Config) -> set[tuple[str, str]]:
     return pairs | {(name, extractor) for name in shown for extractor in config.extractors if extractor != "none"}
 
 
-def image_files(config: Config) -> set[tuple[str, str]]:
-    """Method and data set of every file of enlarged pictures: bicubic and all runs on what they are tested on."""
-    tested = {(run.name, name) for run in config.runs for name in config.test_sets(run)}
-    return tested | {("bicubic", name) for _, name in tested}
-
-
 def jobs(config: Config) -> dict[str, int]:
     """Jobs of each rule that Snakemake plans where nothing is done yet, from the configuration alone."""
-    pretrainings, images = len(config.chosen_models) * len(config.seeds), image_files(config)
-    tested = sum(method == "bicubic" for method, _ in images)
+    pretrainings = len(config.chosen_models) * len(config.seeds)
+    tested, images = len(config.tested), sum(map(len, config.tested.values()))
     planned = {
         "download": len(needed(config)),
         "prepare": len(used(config)),
@@ -39,8 +33,8 @@ def jobs(config: Config) -> dict[str, int]:
         "resolve": len(config.runs),
         "train": len(config.runs),
         "bicubic": tested,
-        "super_resolve": len(images) - tested,
-        "evaluate": len(images),
+        "super_resolve": images - tested,
+        "evaluate": images,
         "aggregate": 1,
         "statistics": 1,
         "table": len(config.tables),

@@ -11,7 +11,7 @@ from sa_sr.check.networks import Pair
 from sa_sr.config import Config
 from sa_sr.errors import UserError
 from sa_sr.evaluation.metrics import Lpips
-from sa_sr.models.checkpoints import blocks, cut, fill, load_state, rename_rrdb
+from sa_sr.models.checkpoints import cut, fill, load_state, rename_rrdb
 from sa_sr.models.vgg import load_vgg19
 from sa_sr.plugins import find
 
@@ -56,9 +56,6 @@ def _fits_generator(config: Config, model: str, path: Path) -> None:
     """As `initial_generator`, on torch's meta device."""
     size = config.model(model).generator.model_dump(mode="json")
     state = {key: tensor.to("meta") for key, tensor in rename_rrdb(load_state(path)[0]).items()}
-    found, wanted = blocks(state), size["num_block"]
-    if 0 < found < wanted:
-        raise UserError(f"{path}: has {found} blocks, so generator.num_block can't be {wanted}")
     with torch.device("meta"):
         generator = find("models", model).generator(**size)
-    fill(generator, cut(state, wanted) if found else state, path)
+    fill(generator, cut(state, size["num_block"], path), path)

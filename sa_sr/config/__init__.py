@@ -139,6 +139,12 @@ class Config(Section):
         wanted = {sweep.dataset for sweep in sweeps if run.extractor in dict(points(self, sweep))}
         return [name for name in every if name in wanted]
 
+    @cached_property
+    def tested(self) -> dict[str, list[str]]:
+        """The methods that are tested on each data set: bicubic, and the runs."""
+        names = dict.fromkeys(name for model in self.chosen_models.values() for name in model.test_sets)
+        return {name: ["bicubic", *(run.name for run in self.runs if name in self.test_sets(run))] for name in names}
+
     def pretrain_spec(self, model: str, seed: int) -> PretrainSpec:
         """What may change the initial generator of a model."""
         m = self.model(model)

@@ -78,6 +78,10 @@ def _models(config: "Config") -> Iterator[str]:
 
 def _evaluation(config: "Config") -> Iterator[str]:
     regions, edges = config.evaluation.regions, config.evaluation.edges
+    for key in ("spaces", "borders"):
+        values = getattr(config.evaluation, key)
+        if len(set(values)) < len(values):
+            yield f"evaluation.{key}: {values} names one twice"
     if regions.window % 2 == 0:
         yield f"evaluation.regions.window: {regions.window} is even; a window has its pixel in the middle"
     if regions.texture >= regions.edge:
@@ -187,17 +191,15 @@ def _shared(config: "Config", first: str, second: str) -> Iterator[str]:
 
 def _overlap(a: "Source", b: "Source") -> bool:
     """Whether two sources share a photo or a frame, as far as their keys tell."""
-    if a.folder and b.folder:
-        if not (_within(a.folder, b.folder) or _within(b.folder, a.folder)):
-            return False
-    elif (a.asset, a.folder, a.file) != (b.asset, b.folder, b.file):
+    first, second = a.folder or a.file, b.folder or b.file
+    if not (_within(first, second) or _within(second, first) if first and second else a.asset and a.asset == b.asset):
         return False
     if _left_out(a, b) or _left_out(b, a):
         return False
-    first, second = _intervals(a), _intervals(b)
-    if first is None or second is None or first[0] != second[0]:
+    parts, others = _intervals(a), _intervals(b)
+    if parts is None or others is None or parts[0] != others[0]:
         return True
-    return any(start < end2 and start2 < end for start, end in first[1] for start2, end2 in second[1])
+    return any(start < end2 and start2 < end for start, end in parts[1] for start2, end2 in others[1])
 
 
 def _left_out(a: "Source", b: "Source") -> bool:
@@ -214,5 +216,5 @@ def _intervals(source: "Source") -> tuple[str, list[tuple[float, float]]] | None
     return ("seconds", list(pairwise([0.0, *ends]))[first:end]) if ends else None
 
 
-def _within(folder: str, other: str) -> bool:
-    return Path(folder).resolve().is_relative_to(Path(other).resolve())
+def _within(path: str, other: str) -> bool:
+    return Path(path).resolve().is_relative_to(Path(other).resolve())

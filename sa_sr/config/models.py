@@ -80,7 +80,7 @@ class LossTerms(Section):
     """What the variants of a model share."""
 
     gan: Weight
-    """alpha (eq. 16), alpha_1 (eq. 18, 20, 22): adversarial loss."""
+    """alpha (eq. 16, 18), alpha_1 (eq. 20, 22): adversarial loss."""
     percep: Weight
     """alpha_2 (eq. 20, 22), 1 in eq. 16 and 18: perceptual loss."""
     beta1: Weight

@@ -140,11 +140,13 @@ def rename_rrdb(state: Mapping[str, Tensor]) -> State:
     return {rename(key): tensor for key, tensor in state.items()}
 
 
-def cut(state: Mapping[str, Tensor], num_block: int) -> State:
-    """Keep the first `num_block` residual blocks (`body.{i}`) and everything outside of them."""
-    found = blocks(state)
-    if not 1 <= num_block <= found:
-        raise UserError(f"can't cut a network of {found} blocks to {num_block}")
+def cut(state: Mapping[str, Tensor], num_block: int, path: str | Path) -> State:
+    """Keep the first `num_block` residual blocks (`body.{i}`) and everything outside of them.
+
+    path: the file that they are from. Raises UserError where it has blocks, but fewer; what has none is left as it is.
+    """
+    if 0 < (found := blocks(state)) < num_block:
+        raise UserError(f"{path}: has {found} blocks, so generator.num_block can't be {num_block}")
     return {key: tensor for key, tensor in state.items() if _block(key) < num_block}
 
 

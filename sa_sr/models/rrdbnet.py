@@ -56,7 +56,9 @@ class RRDB(nn.Module):
 
 
 class RRDBNet(nn.Module):
-    """(N, 3, h, w) RGB in [0, 1] → (N, 3, 4h, 4w), about [0, 1] and not clamped. 16,697,987 parameters as in the paper.
+    """(N, 3, h, w) RGB in [0, 1] → (N, 3, 4h, 4w), about [0, 1] and not clamped.
+
+    By default it has 16,697,987 parameters.
 
     num_feat: width; num_block: number of RRDBs; num_grow_ch: channels that each dense convolution adds.
     """

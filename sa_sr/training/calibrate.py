@@ -80,12 +80,18 @@ def solve(spec: CalibrateSpec, mean: dict[str, float]) -> dict:
     beta2 = spec.beta2
     if beta2 == "auto":
         assert spec.share is not None
+        if rest <= 0:
+            raise UserError(
+                f"{spec.name}: the loss without its spatially adaptive part is {rest:g}, of which no beta2 is a share; "
+                "give beta2 as a number"
+            )
         if edges <= 0:
             raise UserError(
                 f"{spec.name}: the edge maps of {spec.extractor!r} are empty on the first {spec.batches} batches, so "
                 "no beta2 gives a share; choose other parameters, more calibration_batches, or a number for beta2"
             )
         beta2 = float(f"{spec.share * rest / ((1 - spec.share) * edges):.{DIGITS}g}")
-    share = beta2 * edges / (beta2 * edges + rest)
+    whole = beta2 * edges + rest
+    share = beta2 * edges / whole if whole else 0.0
     terms = {name: mean[name] for name in ("l_g_percep", "l_g_gan", "l_g_pix")} | {"l_g_sa": beta2 * edges}
     return {"beta2": beta2, "chosen": "auto" if spec.beta2 == "auto" else "fixed", "share": share, "terms": terms}

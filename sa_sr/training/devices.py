@@ -57,6 +57,7 @@ def start(devices: int, precision: str) -> Fabric:
     gpus = lease(each) if devices else []
     # batch norm's averages are alike in all processes; the new name of this option is not known to older torch
     warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+    torch.backends.cudnn.allow_tf32 = False  # or `32-true` would have mantissas of 10 bits on some GPUs
     strategy = DDPStrategy(broadcast_buffers=False, timeout=DAY) if total > 1 else "auto"
     fabric = Fabric(
         accelerator="cuda" if gpus else "auto" if devices == 1 else "cpu",

@@ -55,12 +55,16 @@ class StateFolder:
 
         A damaged file is named and set aside, and the state before it is used. One of another fingerprint is set aside
         as stale.pt, and training starts anew; when its own fingerprint comes back, as after an edit that is taken back
-        or a data file that was damaged, it goes on from there.
+        or a data file that was damaged, it goes on from there, and what was trained meanwhile is set aside in its turn.
         """
         other = None
         for file in (self.file, self.previous, self.stale):
             saved = _read(file)
             if saved and saved["fingerprint"] == self.fingerprint:
+                if other:
+                    if file == self.stale:
+                        os.replace(file, self.previous if other == self.file else self.file)
+                    os.replace(other, self.stale)
                 return saved["state"]
             if saved and not other:
                 other = file

@@ -101,7 +101,8 @@ class GanStage(Stage):
         with self.fabric.no_backward_sync(self.discriminator):
             numbers = self.descend_generator(*self.loss(sr, batch))
         self.discriminator.requires_grad_(True)
-        return numbers | {"sa_share": numbers["l_g_sa"] / numbers["l_g_total"]}
+        sa, whole = numbers["l_g_sa"], numbers["l_g_total"]
+        return numbers | {"sa_share": sa / whole if whole else 0.0}
 
     def turn_of_discriminator(self, sr: Tensor, batch: Batch) -> dict[str, float]:
         real, fake = self.judge(batch[1]), self.judge(sr.detach())

@@ -30,6 +30,6 @@ class Stop:
 
 
 def ignore() -> None:
-    """Leave a signal to the whole process group to the first process, as loaders do, whom the trainer still needs."""
+    """Ignore these signals: sent to the whole group, they are the first process's to answer, who still needs this."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

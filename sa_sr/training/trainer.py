@@ -26,6 +26,7 @@ from sa_sr.models.vgg import VGG19Features, load_vgg19
 from sa_sr.plugins import find
 from sa_sr.progress import progress
 from sa_sr.provenance import digest, modules
+from sa_sr.rank import own_cpus
 from sa_sr.training.devices import agreed, frozen, leave, others_may_fail, start, texts_of_all
 from sa_sr.training.log import History
 from sa_sr.training.state import SAVE_SECONDS, StateFolder
@@ -62,8 +63,9 @@ class Machine:
     """How a training runs; none of it changes the result.
 
     devices: GPUs that share a training, or processes that share the CPU where there is no GPU; 0: the CPU; threads:
-    of all devices together, that compute on a CPU, or load patches for a GPU; workers: processes of each device that
-    load patches, by default none on a CPU and its part of `threads` on a GPU; save_seconds: between two saves.
+    of all devices together, that compute on a CPU, or load patches for a GPU; where `srun` has started the processes,
+    each has the CPUs that it was given instead; workers: processes of each device that load patches, by default none on
+    a CPU and its threads on a GPU; save_seconds: between two saves.
     """
 
     devices: int = 1
@@ -155,8 +157,8 @@ def fit(
 
 def _not_finite(spec: PretrainSpec, step: int, ids: list[str], error: NotFinite) -> str:
     return (
-        f"{spec.name}, step {step}: {error}, and nothing was updated; the last saved state is kept. Lower the learning "
-        f"rate, or look at the data of this batch: {'; '.join(ids)}"
+        f"{spec.name}, step {step}: {error}; this step is not kept, the last saved state is. Lower the learning rate, "
+        f"or look at the data of this batch: {'; '.join(ids)}"
     )
 
 
@@ -184,7 +186,7 @@ def launch(spec: PretrainSpec, machine: Machine) -> Fabric:
     if precision == "auto":
         precision = "bf16-mixed" if machine.devices and bf16() else "32-true"
     fabric = start(machine.devices, precision)
-    torch.set_num_threads(max(1, machine.threads // fabric.world_size))
+    torch.set_num_threads(own_cpus() or max(1, machine.threads // fabric.world_size))
     torch.manual_seed(spec.seed)
     others = f", one of {fabric.world_size}" if fabric.world_size > 1 else ""
     log.info("%s: %s on %s%s", spec.name, precision, fabric.device, others)
@@ -201,7 +203,7 @@ def initial_generator(recipe: Recipe, spec: PretrainSpec, init: Path | None) -> 
     generator = recipe.generator(**spec.generator)
     if init is not None:
         state = checkpoints.rename_rrdb(checkpoints.load_state(init)[0])
-        checkpoints.fill(generator, checkpoints.cut(state, spec.generator["num_block"]), init)
+        checkpoints.fill(generator, checkpoints.cut(state, spec.generator["num_block"], init), init)
     return generator
 
 
@@ -318,7 +320,7 @@ def validate(stage: PixelStage | GanStage, batches: list[Batch]) -> tuple[float,
         )
     for network in networks:
         network.train()
-    return loss / count, -10 * math.log10(error / count)
+    return loss / count, -10 * math.log10(error / count) if error else math.inf
 
 
 def set_learning_rate(stage: PixelStage | GanStage, plan: Optimise, step: int) -> float:

@@ -1,4 +1,4 @@
-"""Say in the log when a training falls ill. Apart from the rules, for a training depends on neither."""
+"""Say in the log when a training falls ill. Not part of any fingerprint, so that new rules train nothing again."""
 
 import logging
 

@@ -54,7 +54,7 @@ def realsr(asset: Asset) -> nn.Module:
 def test_three_blocks_of_realsr_are_a_start(realsr: nn.Module):
     """What the demo begins with: worse than bicubic, but an image and no noise."""
     net = RRDBNet(num_block=3)
-    net.load_state_dict(checkpoints.cut(realsr.state_dict(), 3))
+    net.load_state_dict(checkpoints.cut(realsr.state_dict(), 3, "realsr"))
     hr = photo("chelsea")
     with torch.no_grad():
         sr = net(tensor(imresize(hr, 1 / 4)))[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()

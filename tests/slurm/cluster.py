@@ -34,8 +34,8 @@ def start() -> None:
     if not possible():
         sys.exit("The test cluster takes root, and Debian or Ubuntu.")
     stop()
-    if "SLURM_CONF" in os.environ or any(map(is_daemon, psutil.process_iter())):
-        sys.exit("Another Slurm runs here, or SLURM_CONF names its configuration: left alone.")
+    if any(map(is_daemon, psutil.process_iter())):
+        sys.exit("Another Slurm runs here: left alone.")
     if not shutil.which("slurmctld") or not shutil.which("slurmd") or not shutil.which("srun"):
         packages = ["slurmctld", "slurmd", "slurm-client", "munge"]
         for command in (["update", "-qq"], ["install", "-qq", "-y", "--no-install-recommends", *packages]):
@@ -69,6 +69,8 @@ def possible() -> bool:
 
 def stop() -> None:
     """End the cluster with its jobs, and remove its configuration. Does nothing where none runs."""
+    if "SLURM_CONF" in os.environ:
+        sys.exit("SLURM_CONF names the configuration of another Slurm: left alone.")
     for file in (ETC / name for name in configuration()):
         if file.exists() and not file.read_text().startswith(MARK):
             sys.exit(f"{file} is somebody else's: left alone.")
@@ -143,7 +145,7 @@ PartitionName=gpu Nodes=ALL MaxTime=INFINITE State=UP
 
 def ready() -> set[str]:
     """The nodes of the test cluster that take jobs; none where it doesn't run."""
-    if not CONFIGURATION.exists() or not CONFIGURATION.read_text().startswith(MARK):
+    if "SLURM_CONF" in os.environ or not CONFIGURATION.exists() or not CONFIGURATION.read_text().startswith(MARK):
         return set()
     return set(told("sinfo", "--noheader", "--Node", "--states=idle,mixed,allocated", "--format=%N").split())
 

@@ -49,6 +49,12 @@ def test_a_fixed_beta2_stays_and_its_share_is_measured(files, init, tmp_path):
     assert rows(files.history)[0]["sa_share"] == pytest.approx(found["share"], rel=1e-3)
 
 
+def test_of_a_loss_that_is_negative_without_edges_no_beta2_gives_a_share(files, init, tmp_path):
+    terms = SPEC.terms.model_copy(update={"gan_type": "saturating", "gan": 100.0}).model_dump()
+    with pytest.raises(UserError, match=r"the loss without its spatially adaptive part is -\d.*give beta2 as a number"):
+        measure(files, init, tmp_path, beta2="auto", terms=terms)
+
+
 def test_the_measurement_is_the_same_every_time(files, init, tmp_path):
     assert measure(files, init, tmp_path, beta2="auto") == measure(files, init, tmp_path, beta2="auto")
 

@@ -152,12 +152,13 @@ def test_the_format_before_torch_1_6_loads(tmp_path: Path, rrdbnet: RRDBNet):
 def test_cut_keeps_the_first_blocks(rrdbnet: RRDBNet):
     state = rrdbnet.state_dict()
     short = RRDBNet(8, 1, 4)
-    short.load_state_dict(checkpoints.cut(state, 1))
+    short.load_state_dict(checkpoints.cut(state, 1, "g.pth"))
     assert torch.equal(short.state_dict()["body.0.rdb3.conv5.weight"], state["body.0.rdb3.conv5.weight"])
     assert torch.equal(short.state_dict()["conv_body.weight"], state["conv_body.weight"])
-    for num_block in (0, 3):
-        with pytest.raises(UserError, match=f"2 blocks to {num_block}"):
-            checkpoints.cut(state, num_block)
+    with pytest.raises(UserError, match=r"g\.pth: has 2 blocks, so generator\.num_block can't be 3"):
+        checkpoints.cut(state, 3, "g.pth")
+    others = {key: tensor for key, tensor in state.items() if "body." not in key}
+    assert checkpoints.cut(others, 3, "g.pth") == others  # what is wrong with these is not their number of blocks
 
 
 # --- wrong files ---

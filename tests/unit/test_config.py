@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
         ({"datasets__city_test__sources__0__scenes": []}, r"scenes.*at least 1 item"),
         ({"seeds": [-1]}, r"seeds\.0"),
         ({"seeds": [1, 1]}, "names one twice"),
+        ({"evaluation": {"borders": [4, 4, 8]}}, r"evaluation\.borders: \[4, 4, 8\] names one twice"),
+        ({"evaluation": {"spaces": ["rgb", "y", "y"]}}, r"evaluation\.spaces: .* names one twice"),
         ({"models__esrgan__features__layer": "conv54"}, r"models\.esrgan\.features\.layer"),
         ({"evaluation": {"regions": {"windw": 7}}}, r"unknown key 'windw'; did you mean 'window'\?"),
         ({"evaluation": {"regions": {"window": 4}}}, r"evaluation\.regions\.window: 4 is even"),
@@ -132,6 +135,23 @@ def test_a_folder_inside_another_is_no_independent_test():
     test = {"kind": "images", "sources": [{"folder": "photos/../photos/some"}]}
     with pytest.raises(UserError, match="which it learns from"):
         load(changed(datasets__photos_train=train, datasets__photos_test=test))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "shared"),
+    [
+        ({"folder": "clips"}, {"file": "clips/a.mp4"}, True),
+        ({"file": "clips/a.mp4"}, {"folder": "./clips"}, True),
+        ({"file": "a.mp4"}, {"file": "./a.mp4"}, True),
+        ({"file": "a.mp4"}, {"file": "b.mp4"}, False),
+        ({"folder": "clips"}, {"file": "others/a.mp4"}, False),
+    ],
+)
+def test_a_file_of_one_s_own_is_the_same_under_any_path_to_it(train, test, shared):
+    sets = {f"datasets__{name}": {"kind": "clips", "sources": [source]}
+            for name, source in (("city_train", train), ("city_test", test))}  # fmt: skip
+    with pytest.raises(UserError, match="which it learns from") if shared else nullcontext():
+        load(changed(**sets))
 
 
 def test_variants_share_everything_but_the_extractor():

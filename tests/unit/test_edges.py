@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from sa_sr import edges
 from sa_sr.edges import check_parameters, extract, extract_edges
 from sa_sr.errors import UserError
 from sa_sr.storage import description, h5_reader, h5_writer, put
@@ -149,6 +150,22 @@ def test_wrong_parameters_are_named(photo, extractor, params, words):
         extract(photo, extractor, **params)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("import scipyy", "No module named 'scipyy'"),
+        ("from numpy import float_128", "cannot import name 'float_128'"),
+        ("def Broken(image): ...", "has no attribute 'broken'"),
+    ],
+)
+def test_an_extractor_that_is_there_and_cannot_be_used_says_why(tmp_path, monkeypatch, code, why):
+    (tmp_path / "broken.py").write_text(code)
+    monkeypatch.setattr(edges, "__path__", [*edges.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "sa_sr.edges.broken", raising=False)
+    with pytest.raises(UserError, match=rf"sa_sr\.edges\.broken: can't be used as the edges plugin 'broken' \(.*{why}"):
+        check_parameters("broken", {})
 
 
 def test_check_parameters_fills_in_and_converts():

@@ -199,6 +199,14 @@ def test_a_folder_that_others_may_have_made_is_refused(tmp_path, put):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize(("visible", "told"), [("0", True), ("", False), ("NoDevFiles", False)])
+def test_a_job_with_a_gpu_that_torch_does_not_see_is_told(monkeypatch, caplog, visible, told):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpus.lease(1) == []
+    assert ("this job was given a GPU, but torch" in caplog.text) == told
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_there_is_nothing_to_lease():
     assert gpus.lease(1) == gpus.lease(2) == gpus.listing() == []
 

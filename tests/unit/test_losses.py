@@ -72,6 +72,11 @@ def test_an_extractor_that_does_not_exist_is_told_at_once():
     assert "beta2=20" in repr(SpatiallyAdaptiveLoss(l1, 0.01, 20, extractor="canny"))
 
 
+def test_parameters_without_an_extractor_are_a_mistake():
+    with pytest.raises(UserError, match="has no parameter reducton, and no extractor"):
+        SpatiallyAdaptiveLoss(l1, 0.01, 20, reducton="sum")
+
+
 def test_without_map_and_extractor_the_loss_says_what_it_needs():
     with pytest.raises(ValueError, match="weight map"):
         SpatiallyAdaptiveLoss(l1, 0.01, 20)(SR, HR)

@@ -111,6 +111,22 @@ def test_validation_is_of_the_moving_average_and_with_the_running_statistics():
     assert s.discriminator.training
 
 
+def test_a_validation_without_an_error_has_an_infinite_psnr():
+    s = stage(SPEC)
+    s.kept.eval()
+    with torch.no_grad():
+        s.kept.module.conv_last.weight.zero_()
+        s.kept.module.conv_last.bias.zero_()
+    assert trainer.validate(s, [(BATCH[0], torch.zeros_like(BATCH[1]), BATCH[2])])[1] == float("inf")
+
+
+def test_a_baseline_whose_loss_is_nothing_has_no_share():
+    """The method alone, `gan`, `percep` and `beta1` 0, whose baseline is the same with W = 0."""
+    s = stage(SPEC.model_copy(update={"terms": SPEC.terms.model_copy(update={"gan": 0, "percep": 0, "beta1": 0})}))
+    numbers = s.step((BATCH[0], BATCH[1], torch.zeros_like(BATCH[2])))
+    assert numbers["l_g_total"] == numbers["sa_share"] == 0
+
+
 @pytest.mark.parametrize(("select", "kept"), [("val_loss", 4), ("val_psnr", 2), ("last", 6)])
 def test_the_chosen_criterion_decides_where_the_two_disagree(files, monkeypatch, select, kept):
     measured = iter([(0.5, 30.0), (0.4, 29.0), (0.6, 28.0)])

@@ -189,6 +189,21 @@ def test_state_of_other_settings_is_set_aside(files):
     assert (files.state / "stale.pt").exists()
 
 
+@pytest.mark.parametrize("lost", [None, "last.pt"])
+def test_settings_that_change_back_and_forth_lose_nothing(files, lost):
+    """Each goes on from its own state, though the newest file of the other may have been damaged."""
+    seen = []
+    for settings in ("a", "b", "a", "b", "a"):
+        with StateFolder(files.state, settings) as folder:
+            seen.append(folder.load())
+            for step in (1, 2):
+                folder.save({"is": f"{settings}{step}"})
+        if lost:
+            (files.state / lost).write_bytes(b"damaged")
+    kept = "1" if lost else "2"
+    assert seen == [None, None, {"is": f"a{kept}"}, {"is": f"b{kept}"}, {"is": f"a{kept}"}]
+
+
 def test_a_gradient_that_is_not_finite_stops_before_the_update_and_names_the_patches(files, monkeypatch):
     """The loss itself is finite; the state of the step before is kept."""
     monkeypatch.setattr(trainer.StateFolder, "due", lambda _: True)
@@ -201,7 +216,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update_and_names_the_pat
         return built
 
     monkeypatch.setattr(trainer, "gan_stage", spoilt_at_step_3)
-    with pytest.raises(UserError, match=r"step 3: grad_g became (inf|nan), and nothing was updated") as stop:
+    with pytest.raises(UserError, match=r"step 3: grad_g became (inf|nan); this step is not kept") as stop:
         trainer.train(SPEC, files, ONE)
     assert str(stop.value).count("coffee, frame 0, x ") == PLAN.batch
     assert not files.model.exists()

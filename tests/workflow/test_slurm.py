@@ -128,11 +128,13 @@ def test_a_job_outlives_its_snakemake_and_nothing_is_trained_twice(trained, untr
 
 
 def test_one_training_runs_on_two_nodes(trained, untrained):
-    asked = ["slurm_partition=gpu", "gpu=2", "nodes=2", "mpi=srun", "tasks=2", "tasks_per_gpu=1", "cpus_per_task=1"]
+    asked = ["slurm_partition=gpu", "gpu=2", "gres='gpu:1'", "nodes=2", "mpi=srun", "tasks=2", "tasks_per_gpu=1",
+             "cpus_per_task=1", "slurm_extra='--signal=USR1@180'"]  # fmt: skip
     done = untrained.snakemake("--set-resources", *(f"train:{one}" for one in asked), *QUICK, MODEL)
     assert done.returncode == 0, done.stderr
     log = (untrained.folder / f"results/tiny/logs/train/{RUN}.log").read_text()
     assert log.count("one of 2") == log.count(f"{STEPS} steps in ") == 1
+    assert "this job was given a GPU, but torch" in log  # by a cluster that has none
     one, two = (rows((work.folder / MODEL).with_name("history.csv")) for work in (trained, untrained))
     assert len(one) == len(two) == STEPS
     assert [float(two[0][name]) for name in TERMS] == pytest.approx([float(one[0][name]) for name in TERMS], rel=1e-3)

@@ -20,18 +20,19 @@ from sa_sr.data.presence import lacking, sources, used
 from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
 from sa_sr.provenance import code
+from sa_sr.srun import prefix as srun_prefix
 
 # Slurm's warning before a time limit goes to every process of the job: to the Snakemake in it, to the shell, and to the
 # training, which alone has an answer (StateFolder). Whoever dies of it takes the training along before it has saved.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
+OWN_CLAIMS = "config/claims.yaml"
+
 try:
     for file in workflow.configfiles:
         read(Path(file))  # Snakemake takes the last of two equal keys
     CFG = load(config, ", ".join(str(f) for f in workflow.configfiles))
-    CLAIMS = load_claims(
-        Path(next(filter(os.path.isfile, ["config/claims.yaml"]), f"{workflow.basedir}/config/claims.yaml"))
-    )
+    CLAIMS = load_claims(Path(OWN_CLAIMS if os.path.isfile(OWN_CLAIMS) else f"{workflow.basedir}/{OWN_CLAIMS}"))
 except UserError as e:
     raise WorkflowError(str(e))
 
@@ -100,15 +101,8 @@ def missing_data():
     return "\n  ".join(["Not all data are there:", *lines]) if lines else ""
 
 
-def methods(dataset):
-    """Bicubic and every run that is tested on a data set."""
-    return ["bicubic", *(run.name for run in CFG.runs if dataset in CFG.test_sets(run))]
-
-
-def evaluations():
-    """The evaluation of every method on every data set that it is tested on."""
-    tested = dict.fromkeys(name for model in CFG.chosen_models for name in CFG.model(model).test_sets)
-    return [f"{OUT}/evaluation/{method}/{name}.csv" for name in tested for method in methods(name)]
+def enlarged(dataset, method):
+    return f"{OUT}/images/{method}/{dataset}.h5"
 
 
 def first_seed(model):
@@ -118,7 +112,7 @@ def first_seed(model):
 
 def compared(figure):
     """The pictures that a comparison shows: bicubic, then the model's runs in the order of the extractors."""
-    return [f"{OUT}/images/{method}/{figure.dataset}.h5" for method in ["bicubic", *first_seed(figure.model)]]
+    return [enlarged(figure.dataset, method) for method in ["bicubic", *first_seed(figure.model)]]
 
 
 def outputs(rule, **names):
@@ -130,7 +124,6 @@ def page_inputs():
     """All that the page shows or links, in its order, but for frames.csv."""
     pictures = {name: outputs(rules.edge_maps, edge_maps=name) for name in CFG.figures.edge_maps}
     pictures |= {name: outputs(rules.comparison, comparison=name) for name in CFG.figures.comparisons}
-    tested = dict.fromkeys(name for model in CFG.chosen_models for name in CFG.model(model).test_sets)
     shown = ["bicubic", *(run for model in CFG.chosen_models for run in first_seed(model))]
     groups = [
         outputs(rules.claims),
@@ -142,18 +135,36 @@ def page_inputs():
         outputs(rules.plane) if CFG.plane_spec()["panels"] else [],
         *(outputs(rules.sweep, sweep=name) for name in CFG.sweeps),
         *(outputs(rules.curves, model=name) for name in CFG.chosen_models),
-        map(data, tested),
-        [f"{OUT}/images/{method}/{name}.h5" for name in tested for method in methods(name) if method in shown],
+        map(data, CFG.tested),
+        [enlarged(name, method) for name, methods in CFG.tested.items() for method in methods if method in shown],
         [f"{OUT}/train/{run}/run.json" for run in RUNS],
         [f"{OUT}/evaluation/{name}" for name in ("frames.parquet", "clips.csv", "means.csv", "differences.csv")],
     ]
     return [path for group in groups for path in group]
 
 
-def run_edges(run, dataset):
+def maps_of(run, dataset):
     """The edge maps that a run learns from; none where it makes them from its patches."""
     crops = CFG.train_spec(RUNS[run]).terms.edge_scope == "crop"
     return [] if crops else edges(dataset, CFG.variant(RUNS[run]).edges)
+
+
+def learns_from(run):
+    """The named inputs of a run's first step."""
+    model, seed = RUNS[run].model, RUNS[run].seed
+    section = CFG.model(model)
+    return {
+        "data": data(section.train_set),
+        "weights": maps_of(run, section.train_set),
+        "init": f"{OUT}/pretrain/{model}-s{seed}/model.safetensors",
+        "features": asset(section.features.asset),
+    }
+
+
+def validated_on(run):
+    """The named inputs of its validation."""
+    name = CFG.model(RUNS[run].model).val_set
+    return {"val_data": data(name), "val_weights": maps_of(run, name)}
 
 
 def calibration(run):
@@ -166,30 +177,14 @@ def option(name, value):
 
 
 def launch(resources, batch):
-    """What starts the processes of a training on several machines; on one it starts them itself. A function of the
-    resources, so that Snakemake, which does not compare these, never trains again for it."""
-    nodes, gpus = resources.get("nodes", 1), resources.gpu
-    mpi, *asked = (resources.get(name) for name in ("mpi", "tasks", "tasks_per_gpu", "cpus_per_task"))
-    if gpus and batch % gpus:
-        raise WorkflowError(f"gpu={gpus}: a batch of {batch} patches can't be shared equally by {gpus} devices.")
-    if nodes == 1 and mpi:
-        raise WorkflowError("mpi is for a training on several nodes; take it out, or set nodes.")
-    if nodes == 1:
-        return ""
-    if gpus % nodes or not mpi or asked[:2] != [gpus, 1] or not asked[2]:
-        raise WorkflowError(
-            f"One training on nodes={nodes} takes equally many GPUs on each (gpu={gpus}), and beside them mpi: srun, "
-            f"tasks: {gpus}, tasks_per_gpu: 1, and in cpus_per_task the CPUs for each GPU."
-        )
-    return (
-        f"{mpi} --nodes={nodes} --ntasks={gpus} --ntasks-per-node={gpus // nodes} --cpus-per-task={asked[2]}"
-        " --kill-on-bad-exit=1 "
-    )
-
-
-def cpus(resources, threads):
-    """The CPUs of a training: on several machines Snakemake knows those of its own one only."""
-    return resources.tasks * resources.cpus_per_task if resources.get("mpi") else threads
+    """What starts the processes of a training on several machines. A function of the resources, so that Snakemake, which
+    does not compare these, never trains again for it."""
+    names = ("nodes", "mpi", "tasks", "tasks_per_gpu", "cpus_per_task")
+    asked = {name: resources.get(name) for name in names if resources.get(name) is not None}
+    try:
+        return srun_prefix(resources.gpu, batch, **asked)
+    except UserError as e:
+        raise WorkflowError(str(e))
 
 
 def own_asset(name):

@@ -56,7 +56,7 @@ rule evaluate:
 
 rule aggregate:
     input:
-        evaluations(),
+        [f"{OUT}/evaluation/{method}/{name}.csv" for name, methods in CFG.tested.items() for method in methods],
     output:
         frames=f"{OUT}/evaluation/frames.csv",
         clips=f"{OUT}/evaluation/clips.csv",

@@ -1,9 +1,11 @@
 # All results as one page.
 
+SHOWN = page_inputs()
+
 
 rule results_page:
     input:
-        files=page_inputs(),
+        files=SHOWN,
         frames=f"{OUT}/evaluation/frames.csv",
     output:
         f"{OUT}/index.html",
@@ -13,7 +15,7 @@ rule results_page:
         f"{OUT}/logs/results_page.tsv"
     params:
         spec=text(CFG.page_spec()),
-        order=text(page_inputs()),
+        order=text(SHOWN),
         code=code("results_page", *(module_name("edges", name) for name in CFG.page_spec()["extractors"])),
     shell:
         "sa-sr results-page {input.files} --frames {input.frames} --spec {params.spec:q} --out {output} --log {log}"

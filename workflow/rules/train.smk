@@ -31,10 +31,7 @@ rule resolve:
 
 rule calibrate:
     input:
-        data=lambda wc: data(CFG.model(RUNS[wc.run].model).train_set),
-        weights=lambda wc: run_edges(wc.run, CFG.model(RUNS[wc.run].model).train_set),
-        init=lambda wc: f"{OUT}/pretrain/{RUNS[wc.run].model}-s{RUNS[wc.run].seed}/model.safetensors",
-        features=lambda wc: asset(CFG.model(RUNS[wc.run].model).features.asset),
+        unpack(lambda wc: learns_from(wc.run)),
     output:
         f"{OUT}/train/{{run}}/calibration.json",
     log:
@@ -77,24 +74,19 @@ rule pretrain:
         state=f"{STATE}/pretrain-{{model}}-s{{seed}}",
         init=lambda wc, input: option("init", input.get("init")),
         launch=lambda wc, resources: launch(resources, CFG.model(wc.model).pretrain.batch),
-        cpus=lambda wc, threads, resources: cpus(resources, threads),
         code=lambda wc: code("pretrain", module_name("models", wc.model)),
     shell:
         "{params.launch}sa-sr pretrain {input.run} --data {input.data} --weights {input.weights}"
         " --val-data {input.val_data} --val-weights {input.val_weights} {params.init} --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val}"
-        " --devices {resources.gpu} --threads {params.cpus} --log {log}"
+        " --devices {resources.gpu} --threads {threads} --log {log}"
 
 
 rule train:
     input:
+        unpack(lambda wc: learns_from(wc.run)),
+        unpack(lambda wc: validated_on(wc.run)),
         run=f"{OUT}/train/{{run}}/run.json",
-        data=lambda wc: data(CFG.model(RUNS[wc.run].model).train_set),
-        weights=lambda wc: run_edges(wc.run, CFG.model(RUNS[wc.run].model).train_set),
-        val_data=lambda wc: data(CFG.model(RUNS[wc.run].model).val_set),
-        val_weights=lambda wc: run_edges(wc.run, CFG.model(RUNS[wc.run].model).val_set),
-        init=lambda wc: f"{OUT}/pretrain/{RUNS[wc.run].model}-s{RUNS[wc.run].seed}/model.safetensors",
-        features=lambda wc: asset(CFG.model(RUNS[wc.run].model).features.asset),
         all_data=ancient(f"{OUT}/data/.complete"),
     output:
         model=f"{OUT}/train/{{run}}/model.safetensors",
@@ -112,10 +104,9 @@ rule train:
         weights=lambda wc, input: option("weights", input.get("weights")),
         val_weights=lambda wc, input: option("val-weights", input.get("val_weights")),
         launch=lambda wc, resources: launch(resources, CFG.model(RUNS[wc.run].model).train.batch),
-        cpus=lambda wc, threads, resources: cpus(resources, threads),
         code=lambda wc: code("train", *CFG.train_spec(RUNS[wc.run]).modules),
     shell:
         "{params.launch}sa-sr train {input.run} --data {input.data} {params.weights} --val-data {input.val_data}"
         " {params.val_weights} --init {input.init} --features {input.features} --state {params.state}"
         " --out {output.model} --history {output.history} --val {output.val}"
-        " --devices {resources.gpu} --threads {params.cpus} --log {log}"
+        " --devices {resources.gpu} --threads {threads} --log {log}"
