@@ -15,14 +15,13 @@ from sa_sr.errors import UserError
 from sa_sr.files import atomic_path, write_text
 from sa_sr.render.labels import label
 from sa_sr.render.page import page
+from sa_sr.render.published import SHARE
 
-PAPER = 15
-"""Per cent of the generator loss, in the paper (IV-C)."""
 TITLE = "Share of the spatially adaptive (SA) part in the generator loss"
 NOTES = (
     "At the start: over the first batches, with the pretrained generator and a discriminator that has learnt nothing. "
     "In training: the sum of the SA part over all steps, divided by the sum of the loss. "
-    f"The paper aims at around {PAPER} % and does not say when."
+    f"The paper aims at around {SHARE} % and does not say when."
 )
 
 

@@ -20,7 +20,7 @@ from sa_sr.evaluation import FEWEST
 from sa_sr.render import style
 from sa_sr.render.labels import BASELINE, METRICS, SPACES, extractor_label, label, symbol
 from sa_sr.render.placing import Label, place
-from sa_sr.render.shares import PAPER
+from sa_sr.render.published import SHARE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,18 +132,18 @@ def _over_share(ax: "Axes", points: list[Point], colour: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     _curve(ax, "lpips", [point.share for point in points], points, colour, bars=False)
-    most = max(PAPER, *(point.share for point in points))
+    most = max(SHARE, *(point.share for point in points))
     ax.set_xlim(-0.06 * most, 1.15 * most)
     ax.set_xlabel("SA share of the loss (%)")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
-    ax.axvline(PAPER, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+    ax.axvline(SHARE, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
     words = {"ha": "right", "va": "bottom", "size": 7, "color": style.MUTED, "transform": ax.transAxes}
-    ax.text(1, 1.015, f"dotted: {PAPER} %, paper", **words)
+    ax.text(1, 1.015, f"dotted: {SHARE} %, paper", **words)
     at = [(point.share, point.measured["lpips"].value) for point in points]
     labels = [Label(point.name, where, colour) for point, where in zip(points, at, strict=True)]
     baseline = points[0].measured["lpips"].baseline
     level = np.array([(x, baseline) for x in ax.get_xlim()])
-    dotted = np.array([(PAPER, y) for y in ax.get_ylim()])
+    dotted = np.array([(SHARE, y) for y in ax.get_ylim()])
     place(ax, [*labels, Label("", (0, baseline), colour)], [np.array(at), level, dotted])
 
 
