@@ -205,12 +205,12 @@ def _in_range(claim: Claim, trained: list[Cell]) -> Iterator[Cell]:
 
 def _shares(csv: Path, extractors: list[str]) -> list[Cell]:
     """The shares in training by model and extractor, of the extractors that are no variants of a sweep; `set` are those
-    of a calibration."""
+    of a calibration. A training of no steps has none."""
     found: dict[tuple[str, str, str], list[float]] = {}
     try:
         with open(csv, newline="", encoding="utf-8") as f:
             for row in csv_files.DictReader(f):
-                if row["extractor"] in extractors:
+                if row["extractor"] in extractors and row["share_in_training"]:
                     key = row["model"], row["extractor"], "set" if row["chosen"] == "auto" else ""
                     found.setdefault(key, []).append(float(row["share_in_training"]))
     except (OSError, ValueError, TypeError, KeyError) as e:

@@ -189,6 +189,15 @@ def test_without_trainings_of_the_method_a_share_is_undecided(tmp_path):
     assert "| undecided | nothing to judge by" in " ".join(md.split())
 
 
+def test_trainings_of_no_steps_are_nothing_to_judge_by(tmp_path):
+    none = {"local_variance": ("",), "canny": ("",)}
+    rows, md, _ = judge(tmp_path, "share", *write(tmp_path, shares=none))
+    assert rows == []
+    assert "| undecided | nothing to judge by" in " ".join(md.split())
+    rows, *_ = judge(tmp_path, "share", *write(tmp_path, shares=none | {"canny": (0.15,)}))
+    assert [(row["extractor"], row["cell"]) for row in rows] == [("canny", "in range")] * 2
+
+
 def test_a_foreign_table_of_shares_is_named(tmp_path):
     differences, shares = write(tmp_path)
     shares.write_text("a,b\n1,2\n")
