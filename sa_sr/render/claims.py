@@ -114,9 +114,9 @@ def claims(
     """Judge each claim, and list the cells that it is judged by.
 
     differences: differences.csv of `statistics`; shares: shares.csv of `shares`, None where no run has a spatially
-    adaptive part; spec, tables, extractors: claims by their names, tables by theirs, both in the order of print, and all
-    extractors of the configuration; csv: with the columns COLUMNS, one row for each cell, of a share its mean, least
-    and largest value over the seeds; md, html: for people. Raises UserError naming what can't be read.
+    adaptive part; spec, tables, extractors: claims by their names and tables by theirs, both in the order of print, and
+    all extractors of the configuration; csv: with the columns COLUMNS, one row for each cell, of a share its mean,
+    least and largest value over the seeds; md, html: for people. Raises UserError naming what can't be read.
     """
     compared = read_differences(differences)
     trained = _shares(shares, extractors) if shares else []

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -53,9 +54,10 @@ def differences() -> list[dict]:
         for (metric, (space, border)), (difference, low, high) in zip(QUANTITIES.items(), measured, strict=True):
             row = WHERE | {"extractor": extractor, "metric": metric, "space": space, "border": border}
             row |= {"value": BASELINE[metric] + difference, "baseline": BASELINE[metric], "difference": difference}
-            rows.append(row | {"low": low, "high": high, "unit": "images", "units": 6, "seeds": 1})
+            row |= {"low": low, "high": high, "unit": "images", "units": 6, "seeds": 1}
+            rows.append(row | {"p_holm": 0.03, "verdict": "undecided"})
     others = [{"region": "edge"}, {"model": "vsrresfeatgan"}, {"dataset": "city_test"}, {"subset": "interior"}]
-    return rows + [row | other | {"difference": 99} for row in rows for other in others]
+    return rows + [row | other | {"value": 99, "low": 99} for row in rows for other in others]
 
 
 def shares(beta2: tuple[float, ...] = (5, 20, 80)) -> list[dict]:
@@ -126,6 +128,48 @@ def test_a_point_without_an_interval_stands_alone(tables, tmp_path, drawn):
     figure_sweep(write(tmp_path / "d.csv", rows), tables[1], SPEC, tmp_path / "f")
     assert [len(ax.collections) for ax in drawn[0].axes] == [2, 2, 2, 0]
     assert [len(points(ax)) for ax in drawn[0].axes] == [3, 3, 3, 3]
+
+
+def infinite(value: float, baseline: float, extractor: str) -> list[dict]:
+    """Rows of differences.csv as `statistics` writes them where the PSNR of such an extractor is not finite."""
+    difference = "" if math.isinf(value) and math.isinf(baseline) else value - baseline
+    lost = {"value": value, "baseline": baseline, "difference": difference, "low": "", "high": "", "p_holm": ""}
+    return [
+        row | (lost if row["metric"] == "psnr" and row["extractor"].startswith(extractor) else {})
+        for row in differences()
+    ]
+
+
+def test_a_perfect_picture_has_no_place_and_is_named(tables, tmp_path, drawn):
+    path = write(tmp_path / "d.csv", infinite(math.inf, BASELINE["psnr"], "canny.beta2_5"))
+    figure_sweep(path, tables[1], SPEC, tmp_path / "f")
+    assert [len(points(ax)) for ax in drawn[0].axes] == [3, 2, 3, 3]
+    assert [x for x, _ in points(drawn[0].axes[1])] == [20, 80]
+    (said,) = (text.get_text() for text in drawn[0].texts)
+    assert r"Not drawn, for it is not finite: PSNR of $\beta_2$ 5." in " ".join(said.split())
+    assert has_colour(read(tmp_path / "f.png"), ORANGE)
+
+
+@pytest.mark.parametrize(("value", "count"), [(math.inf, 0), (26.0, 3)])
+def test_a_perfect_baseline_has_no_line(tables, tmp_path, drawn, value, count):
+    """Without a baseline, and where both are perfect without a difference, the other panels are as ever."""
+    path = write(tmp_path / "d.csv", infinite(value, math.inf, "canny"))
+    figure_sweep(path, tables[1], SPEC, tmp_path / "f")
+    assert [len(points(ax)) for ax in drawn[0].axes] == [3, count, 3, 3]
+    assert np.isnan(drawn[0].axes[1].lines[0].get_ydata()).all()
+    (said,) = (" ".join(text.get_text().split()) for text in drawn[0].texts)
+    values = "" if count else r", $\beta_2$ 5, $\beta_2$ 20, $\beta_2$ 80"
+    assert f"PSNR of the baseline{values}." in said
+    assert has_colour(read(tmp_path / "f.png"), ORANGE)
+
+
+def test_trainings_of_no_steps_have_no_share(tables, tmp_path, drawn):
+    rows = [row | {"share_in_training": ""} for row in shares()]
+    figure_sweep(tables[0], write(tmp_path / "s.csv", rows), SPEC, tmp_path / "f")
+    assert [len(points(ax)) for ax in drawn[0].axes] == [3, 3, 3, 0]
+    (said,) = (" ".join(text.get_text().split()) for text in drawn[0].texts)
+    assert r"Trained for no steps, so without a share: $\beta_2$ 5, $\beta_2$ 20, $\beta_2$ 80." in said
+    assert has_colour(read(tmp_path / "f.png"), ORANGE)
 
 
 def test_auto_stands_where_its_calibration_put_it(tables, tmp_path, drawn):
