@@ -160,6 +160,8 @@ def _curve(ax: "Axes", metric: str, xs: list[float], points: list[Point], colour
         ax.plot([x], [value], "o", color=colour, markerfacecolor=face, markersize=size, zorder=4)
     ax.margins(y=0.14)
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    if not np.isfinite([_baseline(points, metric), *values]).any():
+        ax.set_yticks([])  # no scale of nothing
     ax.set_title(_heading(metric), loc="left", pad=5)
 
 
