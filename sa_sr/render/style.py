@@ -168,7 +168,9 @@ def foot(text: str) -> tuple[str, int]:
 def footnote(fig: "Figure", left: int, text: str) -> None:
     """Lines in gray along the bottom, from pixel `left`."""
     width, height = fig.get_size_inches() * DPI
-    fig.text(left / width, 8 / height, text, va="bottom", size=7.5, color=MUTED)
+    lines = text.split("\n")
+    for i, line in enumerate(lines, start=1):
+        fig.text(left / width, (8 + LINE * (len(lines) - i)) / height, line, va="bottom", size=7.5, color=MUTED)
 
 
 def note(ax: "Axes", y: float, text: str, below: bool = False) -> None:

@@ -94,6 +94,10 @@ def points(ax) -> list[tuple[float, float]]:
     return [tuple(float(value[0]) for value in line.get_data()) for line in marks]
 
 
+def footnote(fig) -> str:
+    return " ".join(text.get_text() for text in fig.texts)
+
+
 def test_points_are_the_baseline_plus_the_difference_and_bars_its_interval(tables, tmp_path, drawn):
     figure_sweep(*tables, SPEC, tmp_path / "f")
     for ax, (metric, i) in zip(drawn[0].axes, {"lpips": 0, "psnr": 1, "ssim": 2}.items(), strict=False):
@@ -145,8 +149,8 @@ def test_a_perfect_picture_has_no_place_and_is_named(tables, tmp_path, drawn):
     figure_sweep(path, tables[1], SPEC, tmp_path / "f")
     assert [len(points(ax)) for ax in drawn[0].axes] == [3, 2, 3, 3]
     assert [x for x, _ in points(drawn[0].axes[1])] == [20, 80]
-    (said,) = (text.get_text() for text in drawn[0].texts)
-    assert r"Not drawn, for it is not finite: PSNR of $\beta_2$ 5." in " ".join(said.split())
+    said = footnote(drawn[0])
+    assert r"Not drawn, for it is not finite: PSNR of $\beta_2$ 5." in said
     assert has_colour(read(tmp_path / "f.png"), ORANGE)
 
 
@@ -157,7 +161,8 @@ def test_a_perfect_baseline_has_no_line(tables, tmp_path, drawn, value, count):
     figure_sweep(path, tables[1], SPEC, tmp_path / "f")
     assert [len(points(ax)) for ax in drawn[0].axes] == [3, count, 3, 3]
     assert np.isnan(drawn[0].axes[1].lines[0].get_ydata()).all()
-    (said,) = (" ".join(text.get_text().split()) for text in drawn[0].texts)
+    assert bool(len(drawn[0].axes[1].get_yticks())) == bool(count)
+    said = footnote(drawn[0])
     values = "" if count else r", $\beta_2$ 5, $\beta_2$ 20, $\beta_2$ 80"
     assert f"PSNR of the baseline{values}." in said
     assert has_colour(read(tmp_path / "f.png"), ORANGE)
@@ -167,7 +172,7 @@ def test_trainings_of_no_steps_have_no_share(tables, tmp_path, drawn):
     rows = [row | {"share_in_training": ""} for row in shares()]
     figure_sweep(tables[0], write(tmp_path / "s.csv", rows), SPEC, tmp_path / "f")
     assert [len(points(ax)) for ax in drawn[0].axes] == [3, 3, 3, 0]
-    (said,) = (" ".join(text.get_text().split()) for text in drawn[0].texts)
+    said = footnote(drawn[0])
     assert r"Trained for no steps, so without a share: $\beta_2$ 5, $\beta_2$ 20, $\beta_2$ 80." in said
     assert has_colour(read(tmp_path / "f.png"), ORANGE)
 
@@ -178,7 +183,7 @@ def test_auto_stands_where_its_calibration_put_it(tables, tmp_path, drawn):
     spec = SPEC.model_copy(update={"points": (("canny.beta2_5", 5.0), ("canny.beta2_80", 80.0), ("canny", "auto"))})
     figure_sweep(tables[0], write(tmp_path / "s.csv", rows), spec, tmp_path / "f")
     assert [x for x, _ in points(drawn[0].axes[0])] == [5, 32, 80]
-    assert "calibrated (auto)" in "".join(text.get_text() for text in drawn[0].texts)
+    assert "calibrated (auto)" in footnote(drawn[0])
 
 
 def test_values_that_are_no_numbers_stand_side_by_side(tables, tmp_path, drawn):
@@ -282,6 +287,41 @@ def test_what_was_not_measured_is_named(tmp_path):
     path = write(tmp_path / "means.csv", means(dataset="city_test"))
     with pytest.raises(UserError, match=r"means\.csv: has no PSNR \(space rgb, border 4, subset all\) .* photos_test"):
         figure_plane(path, PLANE, tmp_path / "f")
+
+
+def test_a_perfect_method_has_no_place_and_is_named(tmp_path, drawn):
+    perfect = dict.fromkeys(("bicubic", "local_variance", "canny.beta2_5"), (math.inf, 0.0))
+    figure_plane(write(tmp_path / "means.csv", means(METHODS | perfect, seeds=(1, 2))), PLANE, tmp_path / "f")
+    (ax,) = drawn[0].axes
+    names = {text.get_text() for text in ax.texts}
+    assert names >= {"baseline", "canny", r"$\beta_2$ 80"}
+    assert not names & {"lv", r"$\beta_2$ 5"}
+    said = footnote(drawn[0])
+    lost = r"ESRGAN, photos_test: Bicubic, lv, canny $\beta_2$ 5."
+    assert said.endswith(f"Not drawn, for PSNR or LPIPS is not finite: {lost}")
+    image = read(tmp_path / "f.png")
+    assert has_colour(image, ORANGE)
+
+
+def test_a_panel_of_perfect_methods_is_empty_and_says_so(tmp_path, drawn):
+    """Beside one that is not: the figure of a whole configuration is drawn."""
+    perfect = means({name: (math.inf, 0.0) for name in METHODS if name != "bicubic"}, dataset="city_test")
+    panels = [PANEL, PANEL | {"dataset": "city_test"}]
+    spec = PlaneSpec.model_validate({"extractors": SPEC.extractors, "panels": panels})
+    figure_plane(write(tmp_path / "means.csv", means() + perfect), spec, tmp_path / "f")
+    full, empty = drawn[0].axes
+    assert len(full.lines) > 0
+    assert len(empty.lines) == 0
+    assert "no trained method\nwith finite PSNR and LPIPS" in {text.get_text() for text in empty.texts}
+    assert empty.get_title(loc="left") == "ESRGAN, city_test"
+    assert "PSNR (dB)" in empty.get_xlabel()
+    said = footnote(drawn[0])
+    assert len(drawn[0].texts) == 2  # lines
+    lost = r"ESRGAN, city_test: baseline, lv, canny, canny $\beta_2$ 5, canny $\beta_2$ 80."
+    assert said.endswith(f"is not finite: {lost}")
+    width = read(tmp_path / "f.png").shape[1]
+    assert has_colour(read(tmp_path / "f.png")[120:, : width // 2], ORANGE)
+    assert not has_colour(read(tmp_path / "f.png")[120:, width // 2 :], ORANGE)
 
 
 def test_words_lie_inside_and_on_nothing_else(tmp_path, drawn):
