@@ -114,12 +114,11 @@ def claims(
     """Judge each claim, and list the cells that it is judged by.
 
     differences: differences.csv of `statistics`; shares: shares.csv of `shares`, None where no run has a spatially
-    adaptive part; spec, tables, extractors: claims by their names, tables by theirs, and all extractors of the
-    configuration; csv: with the columns COLUMNS, one row for each cell, of a share its mean, least and largest value
-    over the seeds; md, html: for people. Raises UserError naming what can't be read.
+    adaptive part; spec, tables, extractors: claims by their names and tables by theirs, both in the order of print, and
+    all extractors of the configuration; csv: with the columns COLUMNS, one row for each cell, of a share its mean,
+    least and largest value over the seeds; md, html: for people. Raises UserError naming what can't be read.
     """
     compared = read_differences(differences)
-    tables = dict(sorted(tables.items(), key=lambda named: named[1].published is None))  # the paper's first
     trained = _shares(shares, extractors) if shares else []
     judged = [
         Judged(
@@ -206,12 +205,12 @@ def _in_range(claim: Claim, trained: list[Cell]) -> Iterator[Cell]:
 
 def _shares(csv: Path, extractors: list[str]) -> list[Cell]:
     """The shares in training by model and extractor, of the extractors that are no variants of a sweep; `set` are those
-    of a calibration."""
+    of a calibration. A training of no steps has none."""
     found: dict[tuple[str, str, str], list[float]] = {}
     try:
         with open(csv, newline="", encoding="utf-8") as f:
             for row in csv_files.DictReader(f):
-                if row["extractor"] in extractors:
+                if row["extractor"] in extractors and row["share_in_training"]:
                     key = row["model"], row["extractor"], "set" if row["chosen"] == "auto" else ""
                     found.setdefault(key, []).append(float(row["share_in_training"]))
     except (OSError, ValueError, TypeError, KeyError) as e:

@@ -28,6 +28,7 @@ class Difference:
     """A variant less the baseline: see `sa_sr.evaluation.statistics.compare`; None where there is no number."""
 
     value: float | None
+    baseline: float | None
     difference: float | None
     low: float | None
     high: float | None
@@ -73,10 +74,10 @@ def read_differences(path: Path) -> dict[Compared, Difference]:
         with open(path, newline="", encoding="utf-8") as f:
             for row in csv.DictReader(f):
                 key = Compared(row["model"], row["extractor"], row["dataset"], Quantity.of(row))
-                low, high, p = (float(row[name]) if row[name] else None for name in ("low", "high", "p_holm"))
-                value, difference = (float(row[name]) if row[name] else None for name in ("value", "difference"))
+                numbers = ("value", "baseline", "difference", "low", "high", "p_holm")
+                value, baseline, difference, low, high, p = (float(row[n]) if row[n] else None for n in numbers)
                 evidence = row["unit"], int(row["units"]), int(row["seeds"])
-                found[key] = Difference(value, difference, low, high, *evidence, p, row["verdict"])
+                found[key] = Difference(value, baseline, difference, low, high, *evidence, p, row["verdict"])
     except KeyError as e:
         raise UserError(f"{path}: has no column {e}; delete it and run `statistics` again") from e
     except (OSError, ValueError, TypeError) as e:

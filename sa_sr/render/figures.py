@@ -18,9 +18,11 @@ from scipy.ndimage import uniform_filter
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
 from sa_sr.evaluation import WHOLE
+from sa_sr.evaluation.pictures import luma
 from sa_sr.layout import frames, h5_items
 from sa_sr.render import style
 from sa_sr.render.labels import BICUBIC, METRICS, SPACES, label
+from sa_sr.render.published import SHARE
 from sa_sr.render.style import GUTTER, WIDTH
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def figure_edge_maps(data: Path, edges: Mapping[str, Path], item: str, frame: in
     (frames count from 0); out: the figure, .png and .pdf. A map of three channels is shown as their mean.
     Raises UserError naming a file that lacks the frame.
     """
-    panels = [Panel("Gray image", _gray(_frame(data, "hr", item, frame)))]
+    panels = [Panel("Gray image", luma(_frame(data, "hr", item, frame)))]
     panels += [Panel(name, _frame(path, "weight", item, frame).mean(axis=2)) for name, path in edges.items()]
     for panel, path in zip(panels[1:], edges.values(), strict=True):
         if panel.image.shape != panels[0].image.shape:
@@ -161,9 +163,9 @@ def choose_crop(truth: np.ndarray, results: Sequence[np.ndarray], size: tuple[in
     (with fewer than two of them, the deviation alone). The window with the largest sum wins, among those on a
     grid of 4 pixels and, where there is room, 8 pixels inside the border. No result is favoured.
     """
-    gray = _gray(truth)
+    gray = luma(truth)
     interest = np.sqrt(np.maximum(uniform_filter(gray**2, 7) - uniform_filter(gray, 7) ** 2, 0))
-    differences = [np.abs(a - b) for a, b in combinations(map(_gray, results), 2)]
+    differences = [np.abs(a - b) for a, b in combinations(map(luma, results), 2)]
     if differences:
         interest *= np.mean(differences, axis=0)
     w, h = size
@@ -237,11 +239,6 @@ def _enlarge(image: np.ndarray, factor: int) -> np.ndarray:
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _gray(image: np.ndarray) -> np.ndarray:
-    """Luma of BT.601, float."""
-    return image @ np.array([0.299, 0.587, 0.114])
-
-
 # --- what stands in the files ---
 
 
@@ -297,8 +294,6 @@ def _note(scores: Scores, sr_file: Path, source: Path | None) -> str:
 
 POINTS = 200
 """A curve of more rows than this is averaged down to at most so many points."""
-PAPER_SHARE = 15
-"""Per cent of the generator loss that the SA term takes in the paper (IV-C)."""
 
 DOT = {"markersize": 4.5, "markeredgecolor": "white", "zorder": 4}
 
@@ -405,12 +400,12 @@ def _draw(ax: "Axes", curve: Curve, runs: Mapping[str, Series], colours: Mapping
 
 def _paper_share(ax: "Axes", shares: list[float]) -> None:
     """The paper's share as a dotted line, named where the curves leave room: below them, or on the line above them."""
-    ax.set_ylim(0, max(ax.get_ylim()[1], 1.3 * PAPER_SHARE))
-    ax.axhline(PAPER_SHARE, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=5)
-    if min(shares) > PAPER_SHARE / 3:
-        style.note(ax, 0, f"dotted: {PAPER_SHARE} % in the paper")
+    ax.set_ylim(0, max(ax.get_ylim()[1], 1.3 * SHARE))
+    ax.axhline(SHARE, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=5)
+    if min(shares) > SHARE / 3:
+        style.note(ax, 0, f"dotted: {SHARE} % in the paper")
     else:
-        style.note(ax, PAPER_SHARE, f"{PAPER_SHARE} % in the paper")
+        style.note(ax, SHARE, f"{SHARE} % in the paper")
 
 
 def _second_half(runs: Mapping[str, Series], column: str, factor: float = 1) -> list[float]:

@@ -84,6 +84,16 @@ class Method:
         return setting(self.extractor, mathtext=True) if self.varied else short
 
     @property
+    def described(self) -> str:
+        """Its name where it stands apart from its colour: with the extractor that it is a variant of."""
+        return f"{EXTRACTORS.get(self.own, self.own)} {self.name}" if self.varied else self.name
+
+    @property
+    def finite(self) -> bool:
+        """Whether it has a place: a perfect frame has PSNR inf, and so have the means over it."""
+        return bool(np.isfinite(self.seeds).all())
+
+    @property
     def varied(self) -> bool:
         """Whether a sweep made it."""
         return "." in self.extractor
@@ -94,16 +104,20 @@ def figure_plane(means: Path, spec: PlaneSpec, out: Path) -> None:
 
     means: means.csv of `aggregate`; spec: which panels; out: the figure, .png and .pdf. A point is the mean over the
     seeds, small dots are single seeds. Bicubic is drawn at the edge where its place would squeeze all others together.
-    Raises UserError naming the model and data set of which means.csv has nothing.
+    A method whose mean is not finite has no place, and is named below. Raises UserError naming the model and data set
+    of which means.csv has nothing.
     """
     rows = _rows(means)
-    panels = [(shown, _methods(rows, shown, means)) for shown in spec.panels]
+    measured = [(shown, _methods(rows, shown, means)) for shown in spec.panels]
+    panels = [(shown, [method for method in methods if method.finite]) for shown, methods in measured]
+    drawn = [method for _, methods in panels for method in methods]
+    remarks, foot = style.foot(" ".join([*_remarks(drawn), *_lacking(measured)]))
     colours = style.by_extractor(spec.extractors)
     columns = min(COLUMNS, len(panels))
     width, height = style.WIDTH // columns - LEFT - RIGHT, HEIGHT[columns == 1]
     lines = -(-len(panels) // columns)
     pitch, top = ABOVE + height + BELOW, style.LINE * -(-(len(colours) + 1) // 4)
-    with style.figure(style.WIDTH, top + lines * pitch + style.FOOT - 16, out) as fig:
+    with style.figure(style.WIDTH, top + lines * pitch + foot - 16, out) as fig:
         for i, (shown, methods) in enumerate(panels):
             row, column = divmod(i, columns)
             left = column * (LEFT + width + RIGHT) + LEFT
@@ -111,12 +125,29 @@ def figure_plane(means: Path, spec: PlaneSpec, out: Path) -> None:
             _draw(ax, shown, methods, colours)
         names = {extractor_label(e) if e != BASELINE else "Baseline": colour for e, colour in colours.items()}
         style.key(fig, LEFT, {label(BICUBIC): style.MUTED} | names)
-        style.footnote(fig, LEFT, _remarks([methods for _, methods in panels]))
+        style.footnote(fig, LEFT, remarks)
 
 
 def _draw(ax: "Axes", shown: Shown, methods: list[Method], colours: dict[str, str]) -> None:
     from matplotlib.ticker import MaxNLocator
 
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    if any(method.extractor != BICUBIC for method in methods):
+        _points(ax, shown, methods, colours)
+    else:
+        ax.set(xticks=[], yticks=[])
+        words = "no trained method\nwith finite PSNR and LPIPS"
+        ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", size=7, color=style.MUTED)
+    ax.set_title(_short(f"{label(shown.model)}, {shown.dataset}"), loc="left", pad=17)
+    upright = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline", "size": 8}
+    ax.annotate(f"{METRICS['lpips'].label} {METRICS['lpips'].arrow}", (0, 1), (0, 5), **upright)
+    psnr = METRICS["psnr"]
+    frames = ", interior" if shown.subset == "interior" else ""
+    ax.set_xlabel(f"{psnr.label} ({psnr.unit}) {psnr.arrow}, {SPACES[shown.space]}, border {shown.border}{frames}")
+
+
+def _points(ax: "Axes", shown: Shown, methods: list[Method], colours: dict[str, str]) -> None:
     trained = [method for method in methods if method.extractor != BICUBIC]
     at = {method.extractor: method.mean for method in trained}
     _limits(ax, methods)
@@ -138,14 +169,6 @@ def _draw(ax: "Axes", shown: Shown, methods: list[Method], colours: dict[str, st
         if method.extractor == BICUBIC:
             labels.append(_bicubic(ax, method))
     place(ax, labels, lines)
-    ax.set_title(_short(f"{label(shown.model)}, {shown.dataset}"), loc="left", pad=17)
-    upright = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline", "size": 8}
-    ax.annotate(f"{METRICS['lpips'].label} {METRICS['lpips'].arrow}", (0, 1), (0, 5), **upright)
-    psnr = METRICS["psnr"]
-    frames = ", interior" if shown.subset == "interior" else ""
-    ax.set_xlabel(f"{psnr.label} ({psnr.unit}) {psnr.arrow}, {SPACES[shown.space]}, border {shown.border}{frames}")
-    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _short(title: str) -> str:
@@ -186,13 +209,22 @@ def _bicubic(ax: "Axes", method: Method) -> Label:
     return Label(f"{method.name} ({values})", tuple(back(edge)), style.MUTED)
 
 
-def _remarks(panels: list[list[Method]]) -> str:
+def _remarks(methods: list[Method]) -> list[str]:
     remarks = ["Larger points: the configuration's own methods."]
-    if any(method.varied for methods in panels for method in methods):
+    if any(method.varied for method in methods):
         remarks = ["Large points: the configuration's own methods; small ones: sweeps, joined in the order of values."]
-    if any(len(method.seeds) > 1 for methods in panels for method in methods):
+    if any(len(method.seeds) > 1 for method in methods):
         remarks.append("Points are means over the seeds, which are the dots.")
-    return " ".join(remarks)
+    return remarks
+
+
+def _lacking(panels: list[tuple[Shown, list[Method]]]) -> list[str]:
+    """What has no place in the panels, and why."""
+    said = []
+    for shown, methods in panels:
+        if lost := [method.described for method in methods if not method.finite]:
+            said.append(f"{label(shown.model)}, {shown.dataset}: {', '.join(lost)}")
+    return [f"Not drawn, for PSNR or LPIPS is not finite: {'; '.join(said)}."] if said else []
 
 
 # --- what stands in the table ---
@@ -207,7 +239,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _methods(rows: list[dict[str, str]], shown: Shown, path: Path) -> list[Method]:
-    """Bicubic and all variants of which both metrics were measured so, in the order of the table."""
+    """Bicubic and all variants of which both metrics were measured so, finite or not, in the order of the table."""
     wanted = {("psnr", shown.space, shown.border): "psnr", ("lpips", "rgb", 0): "lpips"}
     found: dict[str, dict[tuple[str, str], float]] = {}
     try:
@@ -223,7 +255,7 @@ def _methods(rows: list[dict[str, str]], shown: Shown, path: Path) -> list[Metho
     for extractor, values in found.items():
         seeds = dict.fromkeys(seed for seed, _ in values)
         pairs = [(values[s, "psnr"], values[s, "lpips"]) for s in seeds if {(s, "psnr"), (s, "lpips")} <= values.keys()]
-        if pairs and np.isfinite(pairs).all():
+        if pairs:
             methods.append(Method(extractor, tuple(pairs)))
     if not any(method.extractor != BICUBIC for method in methods):
         how = f"space {shown.space}, border {shown.border}, subset {shown.subset}"

@@ -4,6 +4,7 @@ The paper aims at "around 15 %" (IV-C) and says neither when nor on what this is
 """
 
 import json
+import math
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,13 @@ from sa_sr.errors import UserError
 from sa_sr.files import atomic_path, write_text
 from sa_sr.render.labels import label
 from sa_sr.render.page import page
+from sa_sr.render.published import SHARE
 
-PAPER = 15
-"""Per cent of the generator loss, in the paper (IV-C)."""
 TITLE = "Share of the spatially adaptive (SA) part in the generator loss"
 NOTES = (
     "At the start: over the first batches, with the pretrained generator and a discriminator that has learnt nothing. "
     "In training: the sum of the SA part over all steps, divided by the sum of the loss. "
-    f"The paper aims at around {PAPER} % and does not say when."
+    f"The paper aims at around {SHARE} % and does not say when."
 )
 
 
@@ -30,7 +30,8 @@ def shares(calibrations: list[Path], csv: Path, md: Path, html: Path) -> None:
     """Tabulate the calibrations of all spatially adaptive runs beside what their trainings came to.
 
     calibrations: results of `calibrate`, each in its run's folder beside run.json and history.csv; csv, md, html: files
-    to write. Shares are fractions in the CSV and per cent elsewhere. Raises UserError naming what can't be read.
+    to write. Shares are fractions in the CSV and per cent elsewhere; a training of no steps has none. Raises UserError
+    naming what can't be read.
     """
     rows = pd.DataFrame([_row(path) for path in calibrations])
     with atomic_path(csv) as temporary:
@@ -51,8 +52,8 @@ def shares(calibrations: list[Path], csv: Path, md: Path, html: Path) -> None:
     write_text(html, page("shares", TITLE, "", [printed.to_html(index=False, border=0)], NOTES))
 
 
-def _per_cent(fractions: pd.Series) -> pd.Series:
-    return (100 * fractions).map("{:.1f} %".format)
+def _per_cent(fractions: pd.Series) -> list[str]:
+    return [f"{100 * fraction:.1f} %" if pd.notna(fraction) else "–" for fraction in fractions]
 
 
 def _row(path: Path) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def _row(path: Path) -> dict[str, Any]:
         measured = json.loads(path.read_text(encoding="utf-8"))
         trained = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
         history = pd.read_csv(path.parent / "history.csv")
+        steps = len(history["step"])  # without any, it is the only column
         run = Run.parse(measured["name"])
         return {
             "run": run.name,
@@ -69,7 +71,7 @@ def _row(path: Path) -> dict[str, Any]:
             "beta2": trained["beta2"],
             "chosen": measured["chosen"],
             "share_at_start": measured["share"],
-            "share_in_training": history["l_g_sa"].sum() / history["l_g_total"].sum(),
+            "share_in_training": history["l_g_sa"].sum() / history["l_g_total"].sum() if steps else math.nan,
         }
     except (OSError, ValueError, KeyError) as e:
         raise UserError(f"{path.parent}: no complete record of a training ({e!r}); run it again") from e

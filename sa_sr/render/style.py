@@ -5,6 +5,7 @@ Figures are laid out in whole pixels of the PNG, so that the plotting library ne
 Matplotlib is imported when a figure is made, not before; no window system and no user settings are involved.
 """
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,8 @@ GUTTER = 12
 """Pixels between panels."""
 CAPTION, LINE, FOOT = 9, 26, 34
 """Pixels between a panel and its caption, from line to line, and for a footnote below all."""
+LETTERS = 140
+"""Of a line of a footnote."""
 
 INK = "#1a1a1a"
 MUTED = "#6b6b6b"
@@ -156,10 +159,18 @@ def key(fig: "Figure", left: int, colours: Mapping[str, str]) -> None:
     )
 
 
+def foot(text: str) -> tuple[str, int]:
+    """A footnote in lines that fit, and the pixels that they take."""
+    lines = textwrap.wrap(text, LETTERS, break_on_hyphens=False)
+    return "\n".join(lines), FOOT + LINE * (len(lines) - 1)
+
+
 def footnote(fig: "Figure", left: int, text: str) -> None:
-    """A line in gray along the bottom, from pixel `left`."""
+    """Lines in gray along the bottom, from pixel `left`."""
     width, height = fig.get_size_inches() * DPI
-    fig.text(left / width, 8 / height, text, va="bottom", size=7.5, color=MUTED)
+    lines = text.split("\n")
+    for i, line in enumerate(lines, start=1):
+        fig.text(left / width, (8 + LINE * (len(lines) - i)) / height, line, va="bottom", size=7.5, color=MUTED)
 
 
 def note(ax: "Axes", y: float, text: str, below: bool = False) -> None:

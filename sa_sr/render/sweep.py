@@ -6,21 +6,23 @@ The spread of the photos, which both have in common, is not in it.
 """
 
 import csv
-import textwrap
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sa_sr.errors import UserError
-from sa_sr.evaluation import FEWEST
+from sa_sr.evaluation import FEWEST, WHOLE
 from sa_sr.render import style
+from sa_sr.render.differences import Difference, read_differences
 from sa_sr.render.labels import BASELINE, METRICS, SPACES, extractor_label, label, symbol
 from sa_sr.render.placing import Label, place
-from sa_sr.render.shares import PAPER
+from sa_sr.render.published import SHARE
+from sa_sr.render.spec import belongs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +35,6 @@ DECADE = 10
 """Values that span more than this, and are positive, stand on a logarithmic axis."""
 DIGIT = 11
 """Pixels of a digit at the axes."""
-LETTERS = 140
-"""Of a line below the figure."""
 
 
 class SweepSpec(BaseModel):
@@ -63,51 +63,43 @@ class SweepSpec(BaseModel):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A value and its interval; None where nothing was found to make one from."""
-
-    value: float
-    interval: tuple[float, float] | None
-    baseline: float
-    sample: str
-    """What the interval is over: "6 images, 1 seed"."""
-    decidable: bool
-    """Whether that is enough for a verdict."""
-
-
-@dataclass(frozen=True)
 class Point:
-    """A value of the parameter: where it stands, its name, what was measured, and the share in training (%)."""
+    """A value of the parameter: where it stands, its name, what was measured, and the share in training (%).
+
+    The share of a training of no steps is nan.
+    """
 
     x: float
     name: str
     configured: bool
-    measured: dict[str, Measured]
+    measured: dict[str, Difference]
     share: float
+
+    def value(self, metric: str) -> float:
+        return _drawn(self.measured[metric].value)
 
 
 def figure_sweep(differences: Path, shares: Path, spec: SweepSpec, out: Path) -> None:
     """Draw LPIPS, PSNR and SSIM over the values of a parameter, and LPIPS over the share of the SA part.
 
     differences: differences.csv of `statistics`; shares: shares.csv; spec: which sweep; out: the figure, .png and .pdf.
-    The configured value has a ring. A point without an interval is drawn alone. Raises UserError naming the variant
-    that one of the tables lacks.
+    The configured value has a ring. A point without an interval is drawn alone; what is not finite is named below and
+    leaves a gap. Raises UserError naming the variant that one of the tables lacks.
     """
     points = _points(differences, shares, spec)
     by_extractor = style.by_extractor(spec.extractors)
     names = {label(spec.model, e): by_extractor[e] for e in (BASELINE, spec.extractor)}
     black, colour = names.values()
     width, top = style.WIDTH // 4 - LEFT - RIGHT, 62 + style.LINE
-    remarks = textwrap.fill(_remarks(points, spec), LETTERS, break_on_hyphens=False)
-    foot = style.FOOT + style.LINE * remarks.count("\n")
+    remarks, foot = style.foot(_remarks(points, spec))
     with style.figure(style.WIDTH, top + HEIGHT + BELOW + foot, out) as fig:
         for i, metric in enumerate(SHOWN):
             ax = style.panel(fig, i * (LEFT + width + RIGHT) + LEFT, top, width, HEIGHT)
-            ax.axhline(points[0].measured[metric].baseline, color=black, linewidth=0.9, zorder=2)
+            ax.axhline(_baseline(points, metric), color=black, linewidth=0.9, zorder=2)
             _curve(ax, metric, [point.x for point in points], points, colour)
             _values_axis(ax, points, spec)
         ax = style.panel(fig, 3 * (LEFT + width + RIGHT) + LEFT, top, width, HEIGHT)
-        baseline = points[0].measured["lpips"].baseline
+        baseline = _baseline(points, "lpips")
         ax.axhline(baseline, color=black, linewidth=0.9, zorder=2)
         ax.plot([0], [baseline], "o", color=black, markersize=4, zorder=4)
         _over_share(ax, points, colour)
@@ -132,37 +124,44 @@ def _over_share(ax: "Axes", points: list[Point], colour: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     _curve(ax, "lpips", [point.share for point in points], points, colour, bars=False)
-    most = max(PAPER, *(point.share for point in points))
+    shown = [point for point in points if math.isfinite(point.share + point.value("lpips"))]
+    most = max([SHARE, *(point.share for point in shown)])
     ax.set_xlim(-0.06 * most, 1.15 * most)
     ax.set_xlabel("SA share of the loss (%)")
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True, steps=[1, 2, 5, 10]))
-    ax.axvline(PAPER, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
+    ax.axvline(SHARE, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 1.5)), zorder=1)
     words = {"ha": "right", "va": "bottom", "size": 7, "color": style.MUTED, "transform": ax.transAxes}
-    ax.text(1, 1.015, f"dotted: {PAPER} %, paper", **words)
-    at = [(point.share, point.measured["lpips"].value) for point in points]
-    labels = [Label(point.name, where, colour) for point, where in zip(points, at, strict=True)]
-    baseline = points[0].measured["lpips"].baseline
-    level = np.array([(x, baseline) for x in ax.get_xlim()])
-    dotted = np.array([(PAPER, y) for y in ax.get_ylim()])
-    place(ax, [*labels, Label("", (0, baseline), colour)], [np.array(at), level, dotted])
+    ax.text(1, 1.015, f"dotted: {SHARE} %, paper", **words)
+    at = np.array([(point.share, point.value("lpips")) for point in shown]).reshape(-1, 2)
+    labels = [Label(point.name, tuple(where), colour) for point, where in zip(shown, at, strict=True)]
+    lines = [at, np.array([(SHARE, y) for y in ax.get_ylim()])]
+    if math.isfinite(baseline := _baseline(points, "lpips")):
+        labels.append(Label("", (0, baseline), colour))
+        lines.append(np.array([(x, baseline) for x in ax.get_xlim()]))
+    place(ax, labels, lines)
 
 
 def _curve(ax: "Axes", metric: str, xs: list[float], points: list[Point], colour: str, bars: bool = True) -> None:
     """Points joined in their order, with bars for their intervals, and a ring at the configured one."""
     from matplotlib.ticker import MaxNLocator
 
-    measured = [point.measured[metric] for point in points]
-    ax.plot(xs, [one.value for one in measured], "-", color=colour, linewidth=0.7, alpha=0.6, zorder=3)
-    for x, one, point in zip(xs, measured, points, strict=True):
-        if one.interval and bars:
-            low, high = one.interval
-            reach = [[one.value - low], [high - one.value]]
+    values = [point.value(metric) for point in points]
+    ax.plot(xs, values, "-", color=colour, linewidth=0.7, alpha=0.6, zorder=3)
+    for x, value, point in zip(xs, values, points, strict=True):
+        if not math.isfinite(x + value):
+            continue
+        one = point.measured[metric]
+        if one.low is not None and one.high is not None and bars:
+            low, high = (_baseline([point], metric) + bound for bound in (one.low, one.high))
             alpha, cap = (1.0, 2.2) if one.decidable else (0.4, 0.0)
-            ax.errorbar(x, one.value, yerr=reach, color=colour, linewidth=0.9, alpha=alpha, capsize=cap)
+            reach = [[value - low], [high - value]]
+            ax.errorbar(x, value, yerr=reach, color=colour, linewidth=0.9, alpha=alpha, capsize=cap)
         face, size = ("white", 6) if point.configured else (colour, 4)
-        ax.plot([x], [one.value], "o", color=colour, markerfacecolor=face, markersize=size, zorder=4)
+        ax.plot([x], [value], "o", color=colour, markerfacecolor=face, markersize=size, zorder=4)
     ax.margins(y=0.14)
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    if not np.isfinite([_baseline(points, metric), *values]).any():
+        ax.set_yticks([])  # no scale of nothing
     ax.set_title(_heading(metric), loc="left", pad=5)
 
 
@@ -193,74 +192,73 @@ def _heading(metric: str) -> str:
 
 
 def _remarks(points: list[Point], spec: SweepSpec) -> str:
-    samples = dict.fromkeys(m.sample for point in points for m in point.measured.values() if m.interval)
-    over = f"Bars: 95 % interval of the paired difference to {label(spec.model)} ({'; '.join(samples)}). "
-    if any(m.interval and not m.decidable for point in points for m in point.measured.values()):
+    compared = [found for point in points for found in point.measured.values() if found.low is not None]
+    evidence = "; ".join(dict.fromkeys(found.evidence() for found in compared))
+    over = f"Bars: 95 % interval of the paired difference to {label(spec.model)} ({evidence}). " if compared else ""
+    if not all(found.decidable for found in compared):
         over += f"Pale ones decide nothing, which takes {FEWEST} images, clips or seeds. "
     frames = " Without the two frames at each end of a clip." if spec.subset == "interior" else ""
     how = f"PSNR and SSIM on {SPACES[spec.space]}, border {spec.border}.{frames}"
     ring = "the configured value" if dict(spec.points)[spec.extractor] != AUTO else "calibrated (auto)"
-    return f"{over if samples else ''}Ring: {ring}. {how}"
+    return f"{over}Ring: {ring}. {how}{_lacking(points, spec)}"
+
+
+def _lacking(points: list[Point], spec: SweepSpec) -> str:
+    """What has no place in the panels, and why."""
+    sign = symbol(spec.key, mathtext=True)
+    said = []
+    for metric in SHOWN:
+        lost = ["the baseline"] if math.isnan(_baseline(points, metric)) else []
+        lost += [f"{sign} {point.name}" for point in points if math.isnan(point.value(metric))]
+        said += [f"{METRICS[metric].label} of {', '.join(lost)}"] if lost else []
+    untrained = [f"{sign} {point.name}" for point in points if math.isnan(point.share)]
+    remark = f" Not drawn, for it is not finite: {'; '.join(said)}." if said else ""
+    return remark + (f" Trained for no steps, so without a share: {', '.join(untrained)}." if untrained else "")
+
+
+def _baseline(points: list[Point], metric: str) -> float:
+    return _drawn(points[0].measured[metric].baseline)
+
+
+def _drawn(value: float | None) -> float:
+    """nan, which leaves a gap, where there is no finite number: a perfect frame has PSNR inf."""
+    return value if value is not None and math.isfinite(value) else math.nan
 
 
 # --- what stands in the tables ---
 
 
 def _points(differences: Path, shares: Path, spec: SweepSpec) -> list[Point]:
-    measured, trained = _measured(differences, spec), _trained(shares, spec)
-    found = []
+    compared = {
+        (key.extractor, key.quantity.metric): found
+        for key, found in read_differences(differences).items()
+        if (key.model, key.dataset, key.quantity.region) == (spec.model, spec.dataset, WHOLE)
+        and belongs(key.quantity, spec)
+    }
+    trained = _trained(shares, spec)
+    points = []
     for i, (variant, value) in enumerate(spec.points):
-        for table, known in ((differences, measured), (shares, trained)):
-            if variant not in known:
+        measured = {metric: compared[variant, metric] for metric in SHOWN if (variant, metric) in compared}
+        for table, there in ((differences, len(measured) == len(SHOWN)), (shares, variant in trained)):
+            if not there:
                 raise UserError(f"{table}: has no {spec.model}-{variant}, which this sweep shows; make it anew")
         beta2, share = trained[variant]
         value = beta2 if value == AUTO else value
         name = f"{value:g}" if isinstance(value, float) else str(value).lower()
         x = float(value) if spec.numeric else float(i)
-        found.append(Point(x, name, variant == spec.extractor, measured[variant], 100 * share))
-    return sorted(found, key=lambda point: point.x)
-
-
-def _measured(path: Path, spec: SweepSpec) -> dict[str, dict[str, Measured]]:
-    """What was measured of each variant, by metric."""
-    wanted = {("psnr", spec.space, spec.border), ("ssim", spec.space, spec.border), ("lpips", "rgb", 0)}
-    found: dict[str, dict[str, Measured]] = {}
-    for row in _rows(path):
-        try:
-            where = (row["model"], row["dataset"], row["subset"], row["region"])
-            quantity = (row["metric"], row["space"], int(row["border"]))
-            if where == (spec.model, spec.dataset, spec.subset, "all") and quantity in wanted:
-                found.setdefault(row["extractor"], {})[row["metric"]] = _one(row)
-        except (KeyError, ValueError, TypeError) as e:
-            raise UserError(f"{path}: not a readable table of differences ({e!r}); delete it and run again") from e
-    return {variant: metrics for variant, metrics in found.items() if len(metrics) == len(wanted)}
-
-
-def _one(row: dict[str, Any]) -> Measured:
-    baseline, difference = float(row["baseline"]), float(row["difference"])
-    interval = (baseline + float(row["low"]), baseline + float(row["high"])) if row["low"] and row["high"] else None
-    seeds = int(row["seeds"])
-    sample = f"{row['units']} {row['unit']}, {seeds} {'seed' if seeds == 1 else 'seeds'}"
-    decidable = max(1 if row["unit"] == "frames" else int(row["units"]), seeds) >= FEWEST
-    return Measured(baseline + difference, interval, baseline, sample, decidable)
+        points.append(Point(x, name, variant == spec.extractor, measured, 100 * share))
+    return sorted(points, key=lambda point: point.x)
 
 
 def _trained(path: Path, spec: SweepSpec) -> dict[str, tuple[float, float]]:
-    """beta2 and share in training of each variant, means over the seeds."""
+    """beta2 and share in training of each variant, means over the seeds; nan is the share of trainings of no steps."""
     found: dict[str, list[tuple[float, float]]] = {}
-    for row in _rows(path):
-        try:
-            if row["model"] == spec.model:
-                values = float(row["beta2"]), float(row["share_in_training"])
-                found.setdefault(row["extractor"], []).append(values)
-        except (KeyError, ValueError, TypeError) as e:
-            raise UserError(f"{path}: not a readable table of shares ({e!r}); delete it and run again") from e
-    return {variant: (fmean(b for b, _ in v), fmean(s for _, s in v)) for variant, v in found.items()}
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
     try:
         with open(path, newline="", encoding="utf-8") as f:
-            return list(csv.DictReader(f))
-    except (OSError, ValueError) as e:
-        raise UserError(f"{path}: can't be read ({e}); delete it and run again") from e
+            for row in csv.DictReader(f):
+                if row["model"] == spec.model:
+                    values = float(row["beta2"]), float(row["share_in_training"] or "nan")
+                    found.setdefault(row["extractor"], []).append(values)
+    except (OSError, KeyError, ValueError, TypeError) as e:
+        raise UserError(f"{path}: not a readable table of shares ({e!r}); delete it and run `shares` again") from e
+    return {variant: (fmean(b for b, _ in v), fmean(s for _, s in v)) for variant, v in found.items()}

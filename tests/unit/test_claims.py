@@ -121,6 +121,17 @@ def test_a_table_of_ones_own_is_a_cell_like_any_other(tmp_path):
     assert "| photos: SA-ESRGAN (lv) | +0.5000 better |" in " ".join(md.split())
 
 
+def test_tables_are_printed_in_the_order_that_is_given(tmp_path):
+    """The configuration's, by number: table10 behind table9."""
+    differences, _ = write(tmp_path)
+    files = [tmp_path / name for name in ("claims.csv", "claims.md", "claims.html")]
+    own = TABLES["table1"].model_copy(update={"published": None})
+    given = {"table9": own, "table10": TABLES["table1"], "table1": own}
+    claims(differences, None, {"psnr": CLAIMS["psnr"]}, given, ["canny"], *files)
+    with open(files[0], newline="") as f:
+        assert [row["table"] for row in csv.DictReader(f)] == list(given)
+
+
 def test_two_tables_of_one_of_the_papers_are_rows_of_their_own(tmp_path):
     differences, _ = write(tmp_path)
     files = [tmp_path / name for name in ("claims.csv", "claims.md", "claims.html")]
@@ -176,6 +187,15 @@ def test_without_trainings_of_the_method_a_share_is_undecided(tmp_path):
     rows, md, _ = judge(tmp_path, "share", differences, None)
     assert rows == []
     assert "| undecided | nothing to judge by" in " ".join(md.split())
+
+
+def test_trainings_of_no_steps_are_nothing_to_judge_by(tmp_path):
+    none = {"local_variance": ("",), "canny": ("",)}
+    rows, md, _ = judge(tmp_path, "share", *write(tmp_path, shares=none))
+    assert rows == []
+    assert "| undecided | nothing to judge by" in " ".join(md.split())
+    rows, *_ = judge(tmp_path, "share", *write(tmp_path, shares=none | {"canny": (0.15,)}))
+    assert [(row["extractor"], row["cell"]) for row in rows] == [("canny", "in range")] * 2
 
 
 def test_a_foreign_table_of_shares_is_named(tmp_path):

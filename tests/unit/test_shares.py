@@ -34,6 +34,19 @@ def test_a_row_has_the_weight_and_both_shares(run, tmp_path):
         assert all(cell in text for cell in ("SA-ESRGAN (canny)", "7.5", "auto", "15.0 %", "37.5 %"))
 
 
+def test_a_training_of_no_steps_has_no_share_in_training(run, tmp_path):
+    (run / "history.csv").write_text("step\n")
+    files = [tmp_path / f"shares.{kind}" for kind in ("csv", "md", "html")]
+    shares([run / "calibration.json"], *files)
+    (row,) = csv.DictReader(files[0].open())
+    assert (row["share_at_start"], row["share_in_training"]) == ("0.1501", "")
+    for file in files[1:]:
+        text = file.read_text()
+        assert "15.0 %" in text
+        assert "–" in text
+        assert "nan" not in text
+
+
 @pytest.mark.parametrize("name", ["calibration.json", "run.json", "history.csv"])
 def test_a_record_that_lacks_a_part_is_named(run, tmp_path, name):
     (run / name).write_text("{}")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -53,9 +54,10 @@ def differences() -> list[dict]:
         for (metric, (space, border)), (difference, low, high) in zip(QUANTITIES.items(), measured, strict=True):
             row = WHERE | {"extractor": extractor, "metric": metric, "space": space, "border": border}
             row |= {"value": BASELINE[metric] + difference, "baseline": BASELINE[metric], "difference": difference}
-            rows.append(row | {"low": low, "high": high, "unit": "images", "units": 6, "seeds": 1})
+            row |= {"low": low, "high": high, "unit": "images", "units": 6, "seeds": 1}
+            rows.append(row | {"p_holm": 0.03, "verdict": "undecided"})
     others = [{"region": "edge"}, {"model": "vsrresfeatgan"}, {"dataset": "city_test"}, {"subset": "interior"}]
-    return rows + [row | other | {"difference": 99} for row in rows for other in others]
+    return rows + [row | other | {"value": 99, "low": 99} for row in rows for other in others]
 
 
 def shares(beta2: tuple[float, ...] = (5, 20, 80)) -> list[dict]:
@@ -90,6 +92,10 @@ def points(ax) -> list[tuple[float, float]]:
     """Where markers stand, the baseline's and the lines' left out."""
     marks = [line for line in ax.lines if line.get_marker() == "o" and line.get_color() != style.COLOURS[0]]
     return [tuple(float(value[0]) for value in line.get_data()) for line in marks]
+
+
+def footnote(fig) -> str:
+    return " ".join(text.get_text() for text in fig.texts)
 
 
 def test_points_are_the_baseline_plus_the_difference_and_bars_its_interval(tables, tmp_path, drawn):
@@ -128,13 +134,56 @@ def test_a_point_without_an_interval_stands_alone(tables, tmp_path, drawn):
     assert [len(points(ax)) for ax in drawn[0].axes] == [3, 3, 3, 3]
 
 
+def infinite(value: float, baseline: float, extractor: str) -> list[dict]:
+    """Rows of differences.csv as `statistics` writes them where the PSNR of such an extractor is not finite."""
+    difference = "" if math.isinf(value) and math.isinf(baseline) else value - baseline
+    lost = {"value": value, "baseline": baseline, "difference": difference, "low": "", "high": "", "p_holm": ""}
+    return [
+        row | (lost if row["metric"] == "psnr" and row["extractor"].startswith(extractor) else {})
+        for row in differences()
+    ]
+
+
+def test_a_perfect_picture_has_no_place_and_is_named(tables, tmp_path, drawn):
+    path = write(tmp_path / "d.csv", infinite(math.inf, BASELINE["psnr"], "canny.beta2_5"))
+    figure_sweep(path, tables[1], SPEC, tmp_path / "f")
+    assert [len(points(ax)) for ax in drawn[0].axes] == [3, 2, 3, 3]
+    assert [x for x, _ in points(drawn[0].axes[1])] == [20, 80]
+    said = footnote(drawn[0])
+    assert r"Not drawn, for it is not finite: PSNR of $\beta_2$ 5." in said
+    assert has_colour(read(tmp_path / "f.png"), ORANGE)
+
+
+@pytest.mark.parametrize(("value", "count"), [(math.inf, 0), (26.0, 3)])
+def test_a_perfect_baseline_has_no_line(tables, tmp_path, drawn, value, count):
+    """Without a baseline, and where both are perfect without a difference, the other panels are as ever."""
+    path = write(tmp_path / "d.csv", infinite(value, math.inf, "canny"))
+    figure_sweep(path, tables[1], SPEC, tmp_path / "f")
+    assert [len(points(ax)) for ax in drawn[0].axes] == [3, count, 3, 3]
+    assert np.isnan(drawn[0].axes[1].lines[0].get_ydata()).all()
+    assert bool(len(drawn[0].axes[1].get_yticks())) == bool(count)
+    said = footnote(drawn[0])
+    values = "" if count else r", $\beta_2$ 5, $\beta_2$ 20, $\beta_2$ 80"
+    assert f"PSNR of the baseline{values}." in said
+    assert has_colour(read(tmp_path / "f.png"), ORANGE)
+
+
+def test_trainings_of_no_steps_have_no_share(tables, tmp_path, drawn):
+    rows = [row | {"share_in_training": ""} for row in shares()]
+    figure_sweep(tables[0], write(tmp_path / "s.csv", rows), SPEC, tmp_path / "f")
+    assert [len(points(ax)) for ax in drawn[0].axes] == [3, 3, 3, 0]
+    said = footnote(drawn[0])
+    assert r"Trained for no steps, so without a share: $\beta_2$ 5, $\beta_2$ 20, $\beta_2$ 80." in said
+    assert has_colour(read(tmp_path / "f.png"), ORANGE)
+
+
 def test_auto_stands_where_its_calibration_put_it(tables, tmp_path, drawn):
     """Between the values, for two seeds at the mean of what each found."""
     rows = shares((5, 30, 80)) + [row | {"seed": 2, "beta2": 34} for row in shares() if row["extractor"] == "canny"]
     spec = SPEC.model_copy(update={"points": (("canny.beta2_5", 5.0), ("canny.beta2_80", 80.0), ("canny", "auto"))})
     figure_sweep(tables[0], write(tmp_path / "s.csv", rows), spec, tmp_path / "f")
     assert [x for x, _ in points(drawn[0].axes[0])] == [5, 32, 80]
-    assert "calibrated (auto)" in "".join(text.get_text() for text in drawn[0].texts)
+    assert "calibrated (auto)" in footnote(drawn[0])
 
 
 def test_values_that_are_no_numbers_stand_side_by_side(tables, tmp_path, drawn):
@@ -238,6 +287,41 @@ def test_what_was_not_measured_is_named(tmp_path):
     path = write(tmp_path / "means.csv", means(dataset="city_test"))
     with pytest.raises(UserError, match=r"means\.csv: has no PSNR \(space rgb, border 4, subset all\) .* photos_test"):
         figure_plane(path, PLANE, tmp_path / "f")
+
+
+def test_a_perfect_method_has_no_place_and_is_named(tmp_path, drawn):
+    perfect = dict.fromkeys(("bicubic", "local_variance", "canny.beta2_5"), (math.inf, 0.0))
+    figure_plane(write(tmp_path / "means.csv", means(METHODS | perfect, seeds=(1, 2))), PLANE, tmp_path / "f")
+    (ax,) = drawn[0].axes
+    names = {text.get_text() for text in ax.texts}
+    assert names >= {"baseline", "canny", r"$\beta_2$ 80"}
+    assert not names & {"lv", r"$\beta_2$ 5"}
+    said = footnote(drawn[0])
+    lost = r"ESRGAN, photos_test: Bicubic, lv, canny $\beta_2$ 5."
+    assert said.endswith(f"Not drawn, for PSNR or LPIPS is not finite: {lost}")
+    image = read(tmp_path / "f.png")
+    assert has_colour(image, ORANGE)
+
+
+def test_a_panel_of_perfect_methods_is_empty_and_says_so(tmp_path, drawn):
+    """Beside one that is not: the figure of a whole configuration is drawn."""
+    perfect = means({name: (math.inf, 0.0) for name in METHODS if name != "bicubic"}, dataset="city_test")
+    panels = [PANEL, PANEL | {"dataset": "city_test"}]
+    spec = PlaneSpec.model_validate({"extractors": SPEC.extractors, "panels": panels})
+    figure_plane(write(tmp_path / "means.csv", means() + perfect), spec, tmp_path / "f")
+    full, empty = drawn[0].axes
+    assert len(full.lines) > 0
+    assert len(empty.lines) == 0
+    assert "no trained method\nwith finite PSNR and LPIPS" in {text.get_text() for text in empty.texts}
+    assert empty.get_title(loc="left") == "ESRGAN, city_test"
+    assert "PSNR (dB)" in empty.get_xlabel()
+    said = footnote(drawn[0])
+    assert len(drawn[0].texts) == 2  # lines
+    lost = r"ESRGAN, city_test: baseline, lv, canny, canny $\beta_2$ 5, canny $\beta_2$ 80."
+    assert said.endswith(f"is not finite: {lost}")
+    width = read(tmp_path / "f.png").shape[1]
+    assert has_colour(read(tmp_path / "f.png")[120:, : width // 2], ORANGE)
+    assert not has_colour(read(tmp_path / "f.png")[120:, width // 2 :], ORANGE)
 
 
 def test_words_lie_inside_and_on_nothing_else(tmp_path, drawn):

@@ -92,10 +92,11 @@ def write_differences(
     for (model, dataset, *quantity), by_extractor in values.items():
         mean = {extractor: sum(found) / len(found) for extractor, found in by_extractor.items()}
         for extractor in mean.keys() - {"", "none"}:
-            d = mean[extractor] - mean.get("none", 0)
+            baseline = mean.get("none", 0)
+            d = mean[extractor] - baseline
             between = f"{d - spread},{d + spread}" if spread else ","
             where = f"{model},{extractor},{dataset},{','.join(quantity)}"
-            lines.append(f"{where},{mean[extractor]},0,{d},{between},{evidence},0.5,1,{verdict}")
+            lines.append(f"{where},{mean[extractor]},{baseline},{d},{between},{evidence},0.5,1,{verdict}")
     path = means.with_name("differences.csv")
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -329,8 +330,8 @@ def test_a_perfect_picture_is_infinite_with_several_seeds_too(tmp_path):
 
 def test_evidence_of_two_kinds_is_named_by_the_better(tmp_path):
     """A region that only one of two clips has is compared by its frames."""
-    clips = Difference(1, 0.5, 0.4, 0.6, "clips", 2, 1, None, "undecided")
-    frames = Difference(1, 0.5, 0.4, 0.6, "frames", 16, 1, None, "undecided")
+    clips = Difference(1, 0.5, 0.5, 0.4, 0.6, "clips", 2, 1, None, "undecided")
+    frames = Difference(1, 0.5, 0.5, 0.4, 0.6, "frames", 16, 1, None, "undecided")
     assert remark_on([clips, frames]).startswith("; in brackets its 95 % interval, from up to 2 clips. None is marked")
 
 
@@ -338,7 +339,7 @@ def test_evidence_of_two_kinds_is_named_by_the_better(tmp_path):
     ("low", "printed"), [(-0.000018, "[−0.00002, +0.2000]"), (0.0, "[0.0000, +0.2000]"), (-1e-9, "[0.0000, +0.2000]")]
 )
 def test_a_bound_that_is_not_zero_is_not_printed_as_zero(low, printed):
-    assert Difference(1, 0.1, low, 0.2, "images", 6, 1, None, "undecided").interval(4) == printed
+    assert Difference(1, 0.9, 0.1, low, 0.2, "images", 6, 1, None, "undecided").interval(4) == printed
 
 
 def test_best_is_decided_at_printed_precision(tmp_path):
@@ -528,7 +529,7 @@ def test_differences_are_read_with_what_they_rest_on(tmp_path):
     compared = read_differences(write_differences(write_means(tmp_path / "means.csv")))
     quantity = Quantity("psnr", "all", "rgb", 4, "all")
     found = of_table(compared, SPEC)["canny", quantity]
-    assert found == Difference(25.25, 0.25, 0.23, 0.27, "images", 2, 1, 1.0, "undecided")
+    assert found == Difference(25.25, 25.0, 0.25, 0.23, 0.27, "images", 2, 1, 1.0, "undecided")
     assert set(of_table(compared, SPEC.model_copy(update={"extractors": ("none", "canny")}))) == {
         key for key in of_table(compared, SPEC) if key[0] == "canny"
     }

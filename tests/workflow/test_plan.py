@@ -1,6 +1,8 @@
 """What Snakemake would do, and what it says about mistakes, before anything runs."""
 
+import json
 import re
+import shlex
 
 import pytest
 from PIL import Image
@@ -45,6 +47,15 @@ def test_the_results_page_links_only_what_it_waits_for(demo):
     (command,) = re.findall(r"sa-sr results-page (.*) --spec", shown)
     made = {"tables/table1.tex", "tables/shares.md", "figures/plane.pdf", "figures/sweep_beta2.pdf", "claims.csv"}
     assert {f"results/demo/{name}" for name in (*made, "evaluation/frames.parquet")} <= set(command.split())
+
+
+def test_claims_are_judged_by_the_tables_in_the_order_of_their_numbers(demo):
+    demo.config["tables"]["table10"] = demo.config["tables"]["table2"]
+    shown = demo.snakemake("--dry-run", "--printshellcmds", "--nocolor", "results/demo/claims.csv").stdout
+    (command,) = re.findall(r"sa-sr claims .*", shown)
+    words = shlex.split(command)
+    numbers = [name.removeprefix("table") for name in json.loads(words[words.index("--tables") + 1])]
+    assert numbers.index("2") < numbers.index("10")
 
 
 def used_assets(config):

@@ -64,8 +64,9 @@ rule claims:
     log:
         f"{OUT}/logs/table/claims.log",
     params:
-        claims=json.dumps(CLAIMS.model_dump(mode="json")["claims"]),  # in the order of the file
-        tables=text({name: table.model_dump(mode="json") for name, table in CFG.tables.items()}),
+        # in the order of print, which is that of the file and that of the tables' numbers
+        claims=json.dumps(CLAIMS.model_dump(mode="json")["claims"]),
+        tables=json.dumps({name: table.model_dump(mode="json") for name, table in CFG.tables.items()}),
         extractors=BY_EXTRACTOR,
         code=code("claims"),
     shell:
