@@ -40,7 +40,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -71,15 +73,40 @@ def _json(text: str) -> dict[str, Any]:
 
 Out = Annotated[Path, typer.Option("--out", help="File to write."), Writes()]
 Picture = Annotated[Path, typer.Option("--out", help="PNG to write, and a PDF beside it."), Writes(".pdf")]
-File = Annotated[Path, typer.Option(), Writes()]
-Json = Annotated[str, typer.Option(help="Settings as JSON."), Settings()]
+Csv = Annotated[Path, typer.Option(help="CSV to write."), Writes()]
+Markdown = Annotated[Path, typer.Option(help="Markdown to write."), Writes()]
+Tex = Annotated[Path, typer.Option(help="LaTeX to write."), Writes()]
+Html = Annotated[Path, typer.Option(help="HTML to write."), Writes()]
+ReportHtml = Annotated[Path | None, typer.Option(help="HTML to write, for the report; default: none."), Writes()]
+History = Annotated[Path, typer.Option(help="CSV of the loss terms to write, history.csv."), Writes()]
+Validations = Annotated[Path, typer.Option(help="CSV of the validations to write, val.csv."), Writes()]
+Json = Annotated[str, Settings()]
+TableJson = Annotated[Json, typer.Option(help="What the table shows: TableSpec (sa_sr/render/spec.py) as JSON.")]
+Data = Annotated[Path, typer.Argument(help="Data file of `prepare` (HDF5).")]
+TrainingData = Annotated[Path, typer.Option(help="Data file of `prepare` to train on (HDF5).")]
+ValidationData = Annotated[Path, typer.Option(help="Data file of `prepare` to validate on (HDF5).")]
+Maps = Annotated[Path, typer.Option(help="Edge maps of the data to train on (HDF5).")]
+ValidationMaps = Annotated[Path, typer.Option(help="Edge maps of the data to validate on (HDF5).")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Edge maps of the data to train on (HDF5); not needed with `edge_scope: crop`.")
+]
+ValidationWeights = Annotated[
+    Path | None, typer.Option(help="Edge maps of the data to validate on (HDF5); not needed with `edge_scope: crop`.")
+]
+Generator = Annotated[Path, typer.Option(help="Pretrained generator.")]
+Features = Annotated[Path, typer.Option(help="VGG19 weights.")]
+RunJson = Annotated[Path, typer.Argument(help="run.json of `resolve`: the settings of the training.")]
+Frames = Annotated[Path, typer.Argument(help="frames.csv of `aggregate`.")]
+Means = Annotated[Path, typer.Argument(help="means.csv of `aggregate`.")]
+Differences = Annotated[Path, typer.Argument(help="differences.csv of `statistics`.")]
+Item = Annotated[str, typer.Option(help="Name of the photo or clip in the data file.")]
+Frame = Annotated[int, typer.Option(help="Frame of a clip, from 0.")]
 Assets = Annotated[Path, typer.Option(help="Folder of the downloaded assets."), Unrecorded()]
 State = Annotated[Path, typer.Option(help="Folder for the training state."), Unrecorded()]
-Weights = Annotated[Path | None, typer.Option(help="Edge maps; without, they are made from the patches.")]
 Workers = Annotated[
     int | None, typer.Option(min=0, help="Processes that load patches; default: none without a GPU."), Unrecorded()
 ]
-SaveSeconds = Annotated[float, typer.Option(min=0, help="Between two saves of the training state."), Unrecorded()]
+SaveSeconds = Annotated[float, typer.Option(min=0, help="Seconds between saves of the training state."), Unrecorded()]
 Devices = Annotated[
     int, typer.Option(min=0, help="GPUs, or without one processes on the CPU; 0: the CPU alone."), Unrecorded()
 ]
@@ -90,9 +117,9 @@ Threads = Annotated[
 
 @stage(app)
 def download(
-    name: str,
+    name: Annotated[str, typer.Argument(help="Name of the asset.")],
     out: Out,
-    spec: Json = "",
+    spec: Annotated[Json, typer.Option(help="What the asset is, as in the section `assets`, as JSON.")] = "",
     sha256: Annotated[str, typer.Option(help="The checksum that it has to have, if not that of its description.")] = "",
 ) -> None:
     """Fetch one asset and check its SHA-256. Without --spec it is one of the built-in assets."""
@@ -110,7 +137,11 @@ def _sources(spec: str, assets: Path, **_: Any) -> list[str]:
 
 
 @stage(app, _sources)
-def prepare(spec: Json, assets: Assets, out: Out) -> None:
+def prepare(
+    spec: Annotated[Json, typer.Option(help="The data set, as in the section `datasets`, as JSON.")],
+    assets: Assets,
+    out: Out,
+) -> None:
     """Make the HR, LR and bicubic frames of one data set."""
     from sa_sr.config import Dataset
     from sa_sr.data.prepare import prepare
@@ -119,7 +150,12 @@ def prepare(spec: Json, assets: Assets, out: Out) -> None:
 
 
 @stage(app)
-def extract_edges(data: Path, extractor: Annotated[str, typer.Option()], out: Out, params: Json = "{}") -> None:
+def extract_edges(
+    data: Data,
+    extractor: Annotated[str, typer.Option(help="File of sa_sr/edges/ without .py, or package.module:function.")],
+    out: Out,
+    params: Annotated[Json, typer.Option(help="Its parameters, as in the section `extractors`, as JSON.")] = "{}",
+) -> None:
     """Make the edge maps W of one data file."""
     from sa_sr.edges import extract_edges
 
@@ -128,10 +164,10 @@ def extract_edges(data: Path, extractor: Annotated[str, typer.Option()], out: Ou
 
 @stage(app)
 def calibrate(
-    spec: Json,
-    data: Annotated[Path, typer.Option()],
-    init: Annotated[Path, typer.Option(help="Pretrained generator.")],
-    features: Annotated[Path, typer.Option(help="VGG19 weights.")],
+    spec: Annotated[Json, typer.Option(help="CalibrateSpec of the run (sa_sr/config/runs.py) as JSON.")],
+    data: TrainingData,
+    init: Generator,
+    features: Features,
     out: Out,
     weights: Weights = None,
     threads: Threads = 2,
@@ -145,7 +181,7 @@ def calibrate(
 
 @stage(app)
 def resolve(
-    spec: Json,
+    spec: Annotated[Json, typer.Option(help="TrainSpec or PretrainSpec (sa_sr/config/runs.py) as JSON.")],
     out: Out,
     calibration: Annotated[Path | None, typer.Option(help="Where `beta2: auto` is resolved.")] = None,
 ) -> None:
@@ -158,15 +194,15 @@ def resolve(
 
 @stage(app)
 def pretrain(
-    run: Path,
-    data: Annotated[Path, typer.Option()],
-    weights: Annotated[Path, typer.Option()],
-    val_data: Annotated[Path, typer.Option()],
-    val_weights: Annotated[Path, typer.Option()],
+    run: RunJson,
+    data: TrainingData,
+    weights: Maps,
+    val_data: ValidationData,
+    val_weights: ValidationMaps,
     state: State,
     out: Out,
-    history: File,
-    val: File,
+    history: History,
+    val: Validations,
     init: Annotated[Path | None, typer.Option(help="Weights to start from instead of the network's own.")] = None,
     devices: Devices = 1,
     threads: Threads = 2,
@@ -184,17 +220,17 @@ def pretrain(
 
 @stage(app)
 def train(
-    run: Path,
-    data: Annotated[Path, typer.Option()],
-    val_data: Annotated[Path, typer.Option()],
-    init: Annotated[Path, typer.Option(help="Pretrained generator.")],
-    features: Annotated[Path, typer.Option(help="VGG19 weights.")],
+    run: RunJson,
+    data: TrainingData,
+    val_data: ValidationData,
+    init: Generator,
+    features: Features,
     state: State,
     out: Out,
-    history: File,
-    val: File,
+    history: History,
+    val: Validations,
     weights: Weights = None,
-    val_weights: Weights = None,
+    val_weights: ValidationWeights = None,
     devices: Devices = 1,
     threads: Threads = 2,
     workers: Workers = None,
@@ -210,7 +246,7 @@ def train(
 
 
 @stage(app)
-def bicubic(data: Path, out: Out) -> None:
+def bicubic(data: Data, out: Out) -> None:
     """Enlarge every LR frame of a data file by MATLAB's bicubic imresize."""
     from sa_sr.data.bicubic import bicubic
 
@@ -219,7 +255,7 @@ def bicubic(data: Path, out: Out) -> None:
 
 @stage(app)
 def super_resolve(
-    data: Path,
+    data: Data,
     model: Annotated[Path, typer.Option(help="Generator weights.")],
     recipe: Annotated[str, typer.Option(help="esrgan or vsrresfeatgan.")],
     out: Out,
@@ -234,7 +270,7 @@ def super_resolve(
 
 @app.command()
 def upscale(
-    image: Path,
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or another file that Pillow reads.")],
     out: Out,
     model: Annotated[Path, typer.Option(help="Weights of an image generator (.safetensors, .pth or RealSR .bin).")],
     tile: Annotated[int, typer.Option(min=0, help="Side of LR tiles, 0 for the whole image.")] = 192,
@@ -261,10 +297,10 @@ def upscale(
 
 @stage(app)
 def evaluate(
-    sr: Path,
-    data: Path,
+    sr: Annotated[Path, typer.Argument(help="Pictures of `bicubic` or `super-resolve` (HDF5).")],
+    data: Data,
     method: Annotated[str, typer.Option(help="bicubic or the name of a run.")],
-    protocol: Json,
+    protocol: Annotated[Json, typer.Option(help="What is measured: the section `evaluation` as JSON.")],
     lpips: Annotated[Path, typer.Option(help="Weights of the LPIPS network.")],
     out: Out,
     threads: Threads = 1,
@@ -288,7 +324,13 @@ def evaluate(
 
 
 @stage(app)
-def aggregate(csvs: list[Path], frames: File, clips: File, means: File, parquet: File) -> None:
+def aggregate(
+    csvs: Annotated[list[Path], typer.Argument(help="CSVs of `evaluate`.")],
+    frames: Annotated[Path, typer.Option(help="CSV of all measurements to write."), Writes()],
+    clips: Annotated[Path, typer.Option(help="CSV of the means of each photo or clip to write."), Writes()],
+    means: Annotated[Path, typer.Option(help="CSV of the means of each data set to write."), Writes()],
+    parquet: Annotated[Path, typer.Option(help="Parquet of all measurements to write."), Writes()],
+) -> None:
     """Join all measurements, and average them over the frames of each clip, then over the clips of each data set."""
     from sa_sr.evaluation.aggregate import aggregate
 
@@ -296,7 +338,7 @@ def aggregate(csvs: list[Path], frames: File, clips: File, means: File, parquet:
 
 
 @stage(app)
-def statistics(frames: Path, out: Out) -> None:
+def statistics(frames: Frames, out: Out) -> None:
     """Compare every variant with the baseline: differences, their 95 % intervals, and which are beyond noise."""
     from sa_sr.evaluation.statistics import statistics
 
@@ -305,13 +347,13 @@ def statistics(frames: Path, out: Out) -> None:
 
 @stage(app)
 def table(
-    means: Path,
-    differences: Path,
-    spec: Json,
-    csv: File,
-    md: File,
-    tex: File,
-    html: Annotated[Path | None, typer.Option(), Writes()] = None,
+    means: Means,
+    differences: Differences,
+    spec: TableJson,
+    csv: Csv,
+    md: Markdown,
+    tex: Tex,
+    html: ReportHtml = None,
 ) -> None:
     """Write one of the paper's tables as CSV, Markdown, LaTeX and, for the report, HTML."""
     from sa_sr.render.spec import TableSpec
@@ -322,12 +364,12 @@ def table(
 
 @stage(app)
 def details(
-    means: Path,
-    differences: Path,
-    spec: Json,
-    md: File,
-    tex: File,
-    html: Annotated[Path | None, typer.Option(), Writes()] = None,
+    means: Means,
+    differences: Differences,
+    spec: TableJson,
+    md: Markdown,
+    tex: Tex,
+    html: ReportHtml = None,
 ) -> None:
     """Write the second table beside one of the paper's: where in the image the methods differ, and over time."""
     from sa_sr.render.details import details
@@ -338,15 +380,15 @@ def details(
 
 @stage(app)
 def claims(
-    differences: Path,
+    differences: Differences,
     shares: Annotated[Path | None, typer.Argument(help="shares.csv, where there is one.")] = None,
     *,
-    claims: Json,
-    tables: Json,
-    extractors: Json,
-    csv: File,
-    md: File,
-    html: File,
+    claims: Annotated[Json, typer.Option(help="Key `claims` of config/claims.yaml as JSON.")],
+    tables: Annotated[Json, typer.Option(help="Section `tables` as JSON.")],
+    extractors: Annotated[Json, typer.Option(help="Names in the section `extractors`, as a list in JSON.")],
+    csv: Csv,
+    md: Markdown,
+    html: Html,
 ) -> None:
     """Judge the paper's claims by what was measured."""
     from sa_sr.config import Table
@@ -369,7 +411,11 @@ def _label(method: str) -> str:
 
 @stage(figure)
 def edge_maps(
-    data: Path, edges: list[Path], item: Annotated[str, typer.Option()], out: Picture, frame: int = 0
+    data: Data,
+    edges: Annotated[list[Path], typer.Argument(help="Edge maps <extractor>.h5, in the order of the panels.")],
+    item: Item,
+    out: Picture,
+    frame: Frame = 0,
 ) -> None:
     """Figure 1: a gray image and its edge maps."""
     from sa_sr.render.figures import figure_edge_maps
@@ -380,13 +426,13 @@ def edge_maps(
 
 @stage(figure)
 def comparison(
-    data: Path,
+    data: Data,
     images: Annotated[list[Path], typer.Argument(help="Super-resolved images, in the order of the panels.")],
-    item: Annotated[str, typer.Option()],
+    item: Item,
     out: Picture,
-    frame: int = 0,
-    crop: Annotated[str, typer.Option(help="x,y,width,height; empty for the most telling window.")] = "",
-    scores: Annotated[Path | None, typer.Option(help="frames.csv of the evaluation.")] = None,
+    frame: Frame = 0,
+    crop: Annotated[str, typer.Option(help="x,y,width,height in HR pixels; empty: the most telling window.")] = "",
+    scores: Annotated[Path | None, typer.Option(help="frames.csv of `aggregate`, to print scores.")] = None,
     space: Annotated[str, typer.Option(help="Channels of the printed PSNR: rgb or y.")] = "rgb",
     border: Annotated[int, typer.Option(help="Pixels cut off at each side before it.")] = 4,
 ) -> None:
@@ -413,9 +459,9 @@ def curves(
 
 @stage(figure)
 def sweep(
-    differences: Annotated[Path, typer.Argument(help="differences.csv of the statistics.")],
+    differences: Differences,
     shares: Annotated[Path, typer.Option(help="shares.csv, for the share and beta2 of each run.")],
-    spec: Json,
+    spec: Annotated[Json, typer.Option(help="What it shows: SweepSpec (sa_sr/render/sweep.py) as JSON.")],
     out: Picture,
 ) -> None:
     """Metrics over the values of one parameter."""
@@ -426,8 +472,8 @@ def sweep(
 
 @stage(figure)
 def plane(
-    means: Annotated[Path, typer.Argument(help="means.csv of the evaluation.")],
-    spec: Json,
+    means: Means,
+    spec: Annotated[Json, typer.Option(help="What it shows: PlaneSpec (sa_sr/render/plane.py) as JSON.")],
     out: Picture,
 ) -> None:
     """The perception-distortion plane: LPIPS over PSNR of every method."""
@@ -439,9 +485,9 @@ def plane(
 @stage(app)
 def shares(
     files: Annotated[list[Path], typer.Argument(help="calibration.json, run.json and history.csv of every run.")],
-    csv: File,
-    md: File,
-    html: File,
+    csv: Csv,
+    md: Markdown,
+    html: Html,
 ) -> None:
     """Tabulate beta2 and the share of the spatially adaptive part, measured at the start and over the training."""
     from sa_sr.render.shares import shares
@@ -452,9 +498,9 @@ def shares(
 @stage(app)
 def health(
     histories: Annotated[list[Path], typer.Argument(help="history.csv of runs and pretrainings.")],
-    csv: File,
-    md: File,
-    html: File,
+    csv: Csv,
+    md: Markdown,
+    html: Html,
 ) -> None:
     """Tabulate how each training went: discriminator, gradients, range of the output, and what was wrong."""
     from sa_sr.render.health import health
@@ -470,8 +516,8 @@ def results_page(
             help="Tables (.html), figures (.png), data/, images/, run.json and the files to link, in order."
         ),
     ],
-    frames: Annotated[Path, typer.Option(help="frames.csv of the evaluation.")],
-    spec: Json,
+    frames: Annotated[Path, typer.Option(help="frames.csv of `aggregate`.")],
+    spec: Annotated[Json, typer.Option(help="What files do not say: PageSpec (sa_sr/page/results.py) as JSON.")],
     out: Out,
 ) -> None:
     """Write all results as one HTML file: tables, pictures to compare, figures, settings, provenance."""
@@ -527,7 +573,7 @@ def gpus() -> None:
 
 
 @app.command()
-def summary(results: Path) -> None:
+def summary(results: Annotated[Path, typer.Argument(help="Folder of the experiment, e.g. results/demo.")]) -> None:
     """Print the tables of a finished experiment, and where its pages are."""
     others = {"shares", "claims", "health"}
     tables = sorted(path for path in results.glob("tables/*.md") if path.with_suffix(".csv").exists())
@@ -545,7 +591,7 @@ def summary(results: Path) -> None:
 
 
 @app.command()
-def unlock(folder: Annotated[Path, typer.Argument()] = Path()) -> None:
+def unlock(folder: Annotated[Path, typer.Argument(help="Folder in which Snakemake was started.")] = Path()) -> None:
     """Remove the lock that a killed Snakemake left in a folder; one that lives is respected."""
     from sa_sr.unlock import unlock
 
@@ -553,7 +599,7 @@ def unlock(folder: Annotated[Path, typer.Argument()] = Path()) -> None:
 
 
 @app.command()
-def config_docs(folder: Annotated[Path, typer.Argument()] = Path("config")) -> None:
+def config_docs(folder: Annotated[Path, typer.Argument(help="Folder to write them into.")] = Path("config")) -> None:
     """Write the reference of the configuration, config/README.md and config/schema.json."""
     from sa_sr.config_docs import write_docs
 
