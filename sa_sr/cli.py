@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from sa_sr.errors import UserError
 from sa_sr.rank import end
@@ -53,7 +52,7 @@ def main() -> None:
     logging.getLogger("sa_sr").setLevel(logging.INFO)
     try:
         app()
-    except (UserError, ValidationError, OSError) as e:
+    except (UserError, OSError) as e:
         logging.error("sa-sr: error: %s", e)
         end(1)
     except Exception:
@@ -61,14 +60,11 @@ def main() -> None:
         end(70)
 
 
-def _json(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as e:
-        raise typer.BadParameter(f"not JSON: {e}") from e
-    if not isinstance(values, dict):
-        raise typer.BadParameter(f"not a mapping, {{...}}, but {type(values).__name__}")
-    return values
+def _settings(kind: Any, text: str | bytes, where: str) -> Any:
+    """JSON as settings of some type; where: the option or file that has them, for the message of a UserError."""
+    from sa_sr.config.reading import parse
+
+    return parse(kind, text, where)
 
 
 Out = Annotated[Path, typer.Option("--out", help="File to write."), Writes()]
@@ -125,7 +121,7 @@ def download(
     """Fetch one asset and check its SHA-256. Without --spec it is one of the built-in assets."""
     from sa_sr.data import assets, fetch
 
-    asset = assets.Asset.model_validate(_json(spec)) if spec else assets.find(name)
+    asset = _settings(assets.Asset, spec, "--spec") if spec else assets.find(name)
     fetch.download(name, asset.model_copy(update={"sha256": sha256}) if sha256 else asset, out)
 
 
@@ -133,7 +129,7 @@ def _sources(spec: str, assets: Path, **_: Any) -> list[str]:
     from sa_sr.config import Dataset
     from sa_sr.data.presence import sources
 
-    return sources(TypeAdapter(Dataset).validate_json(spec), assets)
+    return sources(_settings(Dataset, spec, "--spec"), assets)
 
 
 @stage(app, _sources)
@@ -146,7 +142,7 @@ def prepare(
     from sa_sr.config import Dataset
     from sa_sr.data.prepare import prepare
 
-    prepare(TypeAdapter(Dataset).validate_json(spec), assets, out)
+    prepare(_settings(Dataset, spec, "--spec"), assets, out)
 
 
 @stage(app)
@@ -159,7 +155,7 @@ def extract_edges(
     """Make the edge maps W of one data file."""
     from sa_sr.edges import extract_edges
 
-    extract_edges(data, out, extractor, _json(params))
+    extract_edges(data, out, extractor, _settings(dict[str, Any], params, "--params"))
 
 
 @stage(app)
@@ -176,7 +172,7 @@ def calibrate(
     from sa_sr.config import CalibrateSpec
     from sa_sr.training.calibrate import calibrate
 
-    calibrate(CalibrateSpec.model_validate_json(spec), data, weights, init, features, out, threads)
+    calibrate(_settings(CalibrateSpec, spec, "--spec"), data, weights, init, features, out, threads)
 
 
 @stage(app)
@@ -189,7 +185,8 @@ def resolve(
     from sa_sr.files import write_text
     from sa_sr.training.resolve import resolve
 
-    write_text(out, json.dumps(resolve(_json(spec), calibration), indent=2, sort_keys=True) + "\n")
+    settings = resolve(_settings(dict[str, Any], spec, "--spec"), calibration)
+    write_text(out, json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
 @stage(app)
@@ -215,7 +212,7 @@ def pretrain(
 
     files = Files(data, weights, val_data, val_weights, init, None, state, out, history, val)
     machine = Machine(devices=devices, threads=threads, workers=workers, save_seconds=save_seconds)
-    pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, machine)
+    pretrain(_settings(PretrainSpec, run.read_bytes(), str(run)), files, machine)
 
 
 @stage(app)
@@ -242,7 +239,7 @@ def train(
 
     files = Files(data, weights, val_data, val_weights, init, features, state, out, history, val)
     machine = Machine(devices=devices, threads=threads, workers=workers, save_seconds=save_seconds)
-    train(TrainSpec.model_validate_json(run.read_bytes()), files, machine)
+    train(_settings(TrainSpec, run.read_bytes(), str(run)), files, machine)
 
 
 @stage(app)
@@ -309,7 +306,7 @@ def evaluate(
     from sa_sr.config import Evaluation, Run
     from sa_sr.evaluation.protocol import Protocol, evaluate
 
-    settings = Evaluation.model_validate_json(protocol)
+    settings = _settings(Evaluation, protocol, "--protocol")
     run = {"model": "bicubic", "extractor": "", "seed": ""} if method == "bicubic" else vars(Run.parse(method))
     measured = Protocol(
         spaces=tuple(settings.spaces),
@@ -359,7 +356,7 @@ def table(
     from sa_sr.render.spec import TableSpec
     from sa_sr.render.tables import table
 
-    table(means, differences, csv, md, tex, TableSpec.model_validate_json(spec), html)
+    table(means, differences, csv, md, tex, _settings(TableSpec, spec, "--spec"), html)
 
 
 @stage(app)
@@ -375,7 +372,7 @@ def details(
     from sa_sr.render.details import details
     from sa_sr.render.spec import TableSpec
 
-    details(means, differences, md, tex, TableSpec.model_validate_json(spec), html)
+    details(means, differences, md, tex, _settings(TableSpec, spec, "--spec"), html)
 
 
 @stage(app)
@@ -395,9 +392,10 @@ def claims(
     from sa_sr.config.claims import Claim
     from sa_sr.render.claims import claims as judge
 
-    wanted = TypeAdapter(dict[str, Claim]).validate_json(claims)
-    cells = TypeAdapter(dict[str, Table]).validate_json(tables), TypeAdapter(list[str]).validate_json(extractors)
-    judge(differences, shares, wanted, *cells, csv, md, html)
+    wanted = _settings(dict[str, Claim], claims, "--claims")
+    rows = _settings(dict[str, Table], tables, "--tables")
+    columns = _settings(list[str], extractors, "--extractors")
+    judge(differences, shares, wanted, rows, columns, csv, md, html)
 
 
 def _label(method: str) -> str:
@@ -424,6 +422,14 @@ def edge_maps(
     figure_edge_maps(data, {extractor_label(path.stem): path for path in edges}, item, frame, out)
 
 
+def _window(crop: str) -> tuple[int, int, int, int]:
+    try:
+        x, y, width, height = map(int, crop.split(","))
+    except ValueError as e:
+        raise typer.BadParameter(f"x,y,width,height are four whole numbers, not {crop!r}", param_hint="--crop") from e
+    return x, y, width, height
+
+
 @stage(figure)
 def comparison(
     data: Data,
@@ -439,7 +445,7 @@ def comparison(
     """Figures 8-10: ground truth and results with a magnified window."""
     from sa_sr.render.figures import figure_comparison
 
-    window = TypeAdapter(tuple[int, int, int, int] | None).validate_python(crop.split(",") if crop else None)
+    window = _window(crop) if crop else None
     panels = {_label(path.parent.name): path for path in images}
     figure_comparison(data, panels, item, frame, out, window, scores, space, border)
 
@@ -467,7 +473,7 @@ def sweep(
     """Metrics over the values of one parameter."""
     from sa_sr.render.sweep import SweepSpec, figure_sweep
 
-    figure_sweep(differences, shares, SweepSpec.model_validate_json(spec), out)
+    figure_sweep(differences, shares, _settings(SweepSpec, spec, "--spec"), out)
 
 
 @stage(figure)
@@ -479,7 +485,7 @@ def plane(
     """The perception-distortion plane: LPIPS over PSNR of every method."""
     from sa_sr.render.plane import PlaneSpec, figure_plane
 
-    figure_plane(means, PlaneSpec.model_validate_json(spec), out)
+    figure_plane(means, _settings(PlaneSpec, spec, "--spec"), out)
 
 
 @stage(app)
@@ -527,7 +533,7 @@ def results_page(
     for path in files:
         h5 = "data" if path.parent.name == "data" else "images"
         kinds[{".html": "tables", ".png": "figures", ".json": "runs", ".h5": h5}.get(path.suffix, "links")].append(path)
-    results_page(Files(frames=frames, **kinds), PageSpec.model_validate_json(spec), out)
+    results_page(Files(frames=frames, **kinds), _settings(PageSpec, spec, "--spec"), out)
 
 
 @app.command()
