@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
 from sa_sr.errors import UserError
 from sa_sr.rank import end
@@ -40,7 +39,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -51,7 +52,7 @@ def main() -> None:
     logging.getLogger("sa_sr").setLevel(logging.INFO)
     try:
         app()
-    except (UserError, ValidationError, OSError) as e:
+    except (UserError, OSError) as e:
         logging.error("sa-sr: error: %s", e)
         end(1)
     except Exception:
@@ -59,27 +60,49 @@ def main() -> None:
         end(70)
 
 
-def _json(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as e:
-        raise typer.BadParameter(f"not JSON: {e}") from e
-    if not isinstance(values, dict):
-        raise typer.BadParameter(f"not a mapping, {{...}}, but {type(values).__name__}")
-    return values
+def _settings(kind: Any, text: str | bytes, where: str) -> Any:
+    """JSON as settings of some type; where: the option or file that has them, for the message of a UserError."""
+    from sa_sr.config.reading import parse
+
+    return parse(kind, text, where)
 
 
 Out = Annotated[Path, typer.Option("--out", help="File to write."), Writes()]
 Picture = Annotated[Path, typer.Option("--out", help="PNG to write, and a PDF beside it."), Writes(".pdf")]
-File = Annotated[Path, typer.Option(), Writes()]
-Json = Annotated[str, typer.Option(help="Settings as JSON."), Settings()]
+Csv = Annotated[Path, typer.Option(help="CSV to write."), Writes()]
+Markdown = Annotated[Path, typer.Option(help="Markdown to write."), Writes()]
+Tex = Annotated[Path, typer.Option(help="LaTeX to write."), Writes()]
+Html = Annotated[Path, typer.Option(help="HTML to write."), Writes()]
+ReportHtml = Annotated[Path | None, typer.Option(help="HTML to write, for the report; default: none."), Writes()]
+History = Annotated[Path, typer.Option(help="CSV of the loss terms to write, history.csv."), Writes()]
+Validations = Annotated[Path, typer.Option(help="CSV of the validations to write, val.csv."), Writes()]
+Json = Annotated[str, Settings()]
+TableJson = Annotated[Json, typer.Option(help="What the table shows: TableSpec (sa_sr/render/spec.py) as JSON.")]
+Data = Annotated[Path, typer.Argument(help="Data file of `prepare` (HDF5).")]
+TrainingData = Annotated[Path, typer.Option(help="Data file of `prepare` to train on (HDF5).")]
+ValidationData = Annotated[Path, typer.Option(help="Data file of `prepare` to validate on (HDF5).")]
+Maps = Annotated[Path, typer.Option(help="Edge maps of the data to train on (HDF5).")]
+ValidationMaps = Annotated[Path, typer.Option(help="Edge maps of the data to validate on (HDF5).")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Edge maps of the data to train on (HDF5); not needed with `edge_scope: crop`.")
+]
+ValidationWeights = Annotated[
+    Path | None, typer.Option(help="Edge maps of the data to validate on (HDF5); not needed with `edge_scope: crop`.")
+]
+Generator = Annotated[Path, typer.Option(help="Pretrained generator.")]
+Features = Annotated[Path, typer.Option(help="VGG19 weights.")]
+RunJson = Annotated[Path, typer.Argument(help="run.json of `resolve`: the settings of the training.")]
+Frames = Annotated[Path, typer.Argument(help="frames.csv of `aggregate`.")]
+Means = Annotated[Path, typer.Argument(help="means.csv of `aggregate`.")]
+Differences = Annotated[Path, typer.Argument(help="differences.csv of `statistics`.")]
+Item = Annotated[str, typer.Option(help="Name of the photo or clip in the data file.")]
+Frame = Annotated[int, typer.Option(help="Frame of a clip, from 0.")]
 Assets = Annotated[Path, typer.Option(help="Folder of the downloaded assets."), Unrecorded()]
 State = Annotated[Path, typer.Option(help="Folder for the training state."), Unrecorded()]
-Weights = Annotated[Path | None, typer.Option(help="Edge maps; without, they are made from the patches.")]
 Workers = Annotated[
     int | None, typer.Option(min=0, help="Processes that load patches; default: none without a GPU."), Unrecorded()
 ]
-SaveSeconds = Annotated[float, typer.Option(min=0, help="Between two saves of the training state."), Unrecorded()]
+SaveSeconds = Annotated[float, typer.Option(min=0, help="Seconds between saves of the training state."), Unrecorded()]
 Devices = Annotated[
     int, typer.Option(min=0, help="GPUs, or without one processes on the CPU; 0: the CPU alone."), Unrecorded()
 ]
@@ -90,15 +113,15 @@ Threads = Annotated[
 
 @stage(app)
 def download(
-    name: str,
+    name: Annotated[str, typer.Argument(help="Name of the asset.")],
     out: Out,
-    spec: Json = "",
+    spec: Annotated[Json, typer.Option(help="What the asset is, as in the section `assets`, as JSON.")] = "",
     sha256: Annotated[str, typer.Option(help="The checksum that it has to have, if not that of its description.")] = "",
 ) -> None:
     """Fetch one asset and check its SHA-256. Without --spec it is one of the built-in assets."""
     from sa_sr.data import assets, fetch
 
-    asset = assets.Asset.model_validate(_json(spec)) if spec else assets.find(name)
+    asset = _settings(assets.Asset, spec, "--spec") if spec else assets.find(name)
     fetch.download(name, asset.model_copy(update={"sha256": sha256}) if sha256 else asset, out)
 
 
@@ -106,32 +129,41 @@ def _sources(spec: str, assets: Path, **_: Any) -> list[str]:
     from sa_sr.config import Dataset
     from sa_sr.data.presence import sources
 
-    return sources(TypeAdapter(Dataset).validate_json(spec), assets)
+    return sources(_settings(Dataset, spec, "--spec"), assets)
 
 
 @stage(app, _sources)
-def prepare(spec: Json, assets: Assets, out: Out) -> None:
+def prepare(
+    spec: Annotated[Json, typer.Option(help="The data set, as in the section `datasets`, as JSON.")],
+    assets: Assets,
+    out: Out,
+) -> None:
     """Make the HR, LR and bicubic frames of one data set."""
     from sa_sr.config import Dataset
     from sa_sr.data.prepare import prepare
 
-    prepare(TypeAdapter(Dataset).validate_json(spec), assets, out)
+    prepare(_settings(Dataset, spec, "--spec"), assets, out)
 
 
 @stage(app)
-def extract_edges(data: Path, extractor: Annotated[str, typer.Option()], out: Out, params: Json = "{}") -> None:
+def extract_edges(
+    data: Data,
+    extractor: Annotated[str, typer.Option(help="File of sa_sr/edges/ without .py, or package.module:function.")],
+    out: Out,
+    params: Annotated[Json, typer.Option(help="Its parameters, as in the section `extractors`, as JSON.")] = "{}",
+) -> None:
     """Make the edge maps W of one data file."""
     from sa_sr.edges import extract_edges
 
-    extract_edges(data, out, extractor, _json(params))
+    extract_edges(data, out, extractor, _settings(dict[str, Any], params, "--params"))
 
 
 @stage(app)
 def calibrate(
-    spec: Json,
-    data: Annotated[Path, typer.Option()],
-    init: Annotated[Path, typer.Option(help="Pretrained generator.")],
-    features: Annotated[Path, typer.Option(help="VGG19 weights.")],
+    spec: Annotated[Json, typer.Option(help="CalibrateSpec of the run (sa_sr/config/runs.py) as JSON.")],
+    data: TrainingData,
+    init: Generator,
+    features: Features,
     out: Out,
     weights: Weights = None,
     threads: Threads = 2,
@@ -140,12 +172,12 @@ def calibrate(
     from sa_sr.config import CalibrateSpec
     from sa_sr.training.calibrate import calibrate
 
-    calibrate(CalibrateSpec.model_validate_json(spec), data, weights, init, features, out, threads)
+    calibrate(_settings(CalibrateSpec, spec, "--spec"), data, weights, init, features, out, threads)
 
 
 @stage(app)
 def resolve(
-    spec: Json,
+    spec: Annotated[Json, typer.Option(help="TrainSpec or PretrainSpec (sa_sr/config/runs.py) as JSON.")],
     out: Out,
     calibration: Annotated[Path | None, typer.Option(help="Where `beta2: auto` is resolved.")] = None,
 ) -> None:
@@ -153,20 +185,21 @@ def resolve(
     from sa_sr.files import write_text
     from sa_sr.training.resolve import resolve
 
-    write_text(out, json.dumps(resolve(_json(spec), calibration), indent=2, sort_keys=True) + "\n")
+    settings = resolve(_settings(dict[str, Any], spec, "--spec"), calibration)
+    write_text(out, json.dumps(settings, indent=2, sort_keys=True) + "\n")
 
 
 @stage(app)
 def pretrain(
-    run: Path,
-    data: Annotated[Path, typer.Option()],
-    weights: Annotated[Path, typer.Option()],
-    val_data: Annotated[Path, typer.Option()],
-    val_weights: Annotated[Path, typer.Option()],
+    run: RunJson,
+    data: TrainingData,
+    weights: Maps,
+    val_data: ValidationData,
+    val_weights: ValidationMaps,
     state: State,
     out: Out,
-    history: File,
-    val: File,
+    history: History,
+    val: Validations,
     init: Annotated[Path | None, typer.Option(help="Weights to start from instead of the network's own.")] = None,
     devices: Devices = 1,
     threads: Threads = 2,
@@ -179,22 +212,22 @@ def pretrain(
 
     files = Files(data, weights, val_data, val_weights, init, None, state, out, history, val)
     machine = Machine(devices=devices, threads=threads, workers=workers, save_seconds=save_seconds)
-    pretrain(PretrainSpec.model_validate_json(run.read_bytes()), files, machine)
+    pretrain(_settings(PretrainSpec, run.read_bytes(), str(run)), files, machine)
 
 
 @stage(app)
 def train(
-    run: Path,
-    data: Annotated[Path, typer.Option()],
-    val_data: Annotated[Path, typer.Option()],
-    init: Annotated[Path, typer.Option(help="Pretrained generator.")],
-    features: Annotated[Path, typer.Option(help="VGG19 weights.")],
+    run: RunJson,
+    data: TrainingData,
+    val_data: ValidationData,
+    init: Generator,
+    features: Features,
     state: State,
     out: Out,
-    history: File,
-    val: File,
+    history: History,
+    val: Validations,
     weights: Weights = None,
-    val_weights: Weights = None,
+    val_weights: ValidationWeights = None,
     devices: Devices = 1,
     threads: Threads = 2,
     workers: Workers = None,
@@ -206,11 +239,11 @@ def train(
 
     files = Files(data, weights, val_data, val_weights, init, features, state, out, history, val)
     machine = Machine(devices=devices, threads=threads, workers=workers, save_seconds=save_seconds)
-    train(TrainSpec.model_validate_json(run.read_bytes()), files, machine)
+    train(_settings(TrainSpec, run.read_bytes(), str(run)), files, machine)
 
 
 @stage(app)
-def bicubic(data: Path, out: Out) -> None:
+def bicubic(data: Data, out: Out) -> None:
     """Enlarge every LR frame of a data file by MATLAB's bicubic imresize."""
     from sa_sr.data.bicubic import bicubic
 
@@ -219,7 +252,7 @@ def bicubic(data: Path, out: Out) -> None:
 
 @stage(app)
 def super_resolve(
-    data: Path,
+    data: Data,
     model: Annotated[Path, typer.Option(help="Generator weights.")],
     recipe: Annotated[str, typer.Option(help="esrgan or vsrresfeatgan.")],
     out: Out,
@@ -234,7 +267,7 @@ def super_resolve(
 
 @app.command()
 def upscale(
-    image: Path,
+    image: Annotated[Path, typer.Argument(help="PNG, JPEG or another file that Pillow reads.")],
     out: Out,
     model: Annotated[Path, typer.Option(help="Weights of an image generator (.safetensors, .pth or RealSR .bin).")],
     tile: Annotated[int, typer.Option(min=0, help="Side of LR tiles, 0 for the whole image.")] = 192,
@@ -261,10 +294,10 @@ def upscale(
 
 @stage(app)
 def evaluate(
-    sr: Path,
-    data: Path,
+    sr: Annotated[Path, typer.Argument(help="Pictures of `bicubic` or `super-resolve` (HDF5).")],
+    data: Data,
     method: Annotated[str, typer.Option(help="bicubic or the name of a run.")],
-    protocol: Json,
+    protocol: Annotated[Json, typer.Option(help="What is measured: the section `evaluation` as JSON.")],
     lpips: Annotated[Path, typer.Option(help="Weights of the LPIPS network.")],
     out: Out,
     threads: Threads = 1,
@@ -273,7 +306,7 @@ def evaluate(
     from sa_sr.config import Evaluation, Run
     from sa_sr.evaluation.protocol import Protocol, evaluate
 
-    settings = Evaluation.model_validate_json(protocol)
+    settings = _settings(Evaluation, protocol, "--protocol")
     run = {"model": "bicubic", "extractor": "", "seed": ""} if method == "bicubic" else vars(Run.parse(method))
     measured = Protocol(
         spaces=tuple(settings.spaces),
@@ -288,7 +321,13 @@ def evaluate(
 
 
 @stage(app)
-def aggregate(csvs: list[Path], frames: File, clips: File, means: File, parquet: File) -> None:
+def aggregate(
+    csvs: Annotated[list[Path], typer.Argument(help="CSVs of `evaluate`.")],
+    frames: Annotated[Path, typer.Option(help="CSV of all measurements to write."), Writes()],
+    clips: Annotated[Path, typer.Option(help="CSV of the means of each photo or clip to write."), Writes()],
+    means: Annotated[Path, typer.Option(help="CSV of the means of each data set to write."), Writes()],
+    parquet: Annotated[Path, typer.Option(help="Parquet of all measurements to write."), Writes()],
+) -> None:
     """Join all measurements, and average them over the frames of each clip, then over the clips of each data set."""
     from sa_sr.evaluation.aggregate import aggregate
 
@@ -296,7 +335,7 @@ def aggregate(csvs: list[Path], frames: File, clips: File, means: File, parquet:
 
 
 @stage(app)
-def statistics(frames: Path, out: Out) -> None:
+def statistics(frames: Frames, out: Out) -> None:
     """Compare every variant with the baseline: differences, their 95 % intervals, and which are beyond noise."""
     from sa_sr.evaluation.statistics import statistics
 
@@ -305,57 +344,58 @@ def statistics(frames: Path, out: Out) -> None:
 
 @stage(app)
 def table(
-    means: Path,
-    differences: Path,
-    spec: Json,
-    csv: File,
-    md: File,
-    tex: File,
-    html: Annotated[Path | None, typer.Option(), Writes()] = None,
+    means: Means,
+    differences: Differences,
+    spec: TableJson,
+    csv: Csv,
+    md: Markdown,
+    tex: Tex,
+    html: ReportHtml = None,
 ) -> None:
     """Write one of the paper's tables as CSV, Markdown, LaTeX and, for the report, HTML."""
     from sa_sr.render.spec import TableSpec
     from sa_sr.render.tables import table
 
-    table(means, differences, csv, md, tex, TableSpec.model_validate_json(spec), html)
+    table(means, differences, csv, md, tex, _settings(TableSpec, spec, "--spec"), html)
 
 
 @stage(app)
 def details(
-    means: Path,
-    differences: Path,
-    spec: Json,
-    md: File,
-    tex: File,
-    html: Annotated[Path | None, typer.Option(), Writes()] = None,
+    means: Means,
+    differences: Differences,
+    spec: TableJson,
+    md: Markdown,
+    tex: Tex,
+    html: ReportHtml = None,
 ) -> None:
     """Write the second table beside one of the paper's: where in the image the methods differ, and over time."""
     from sa_sr.render.details import details
     from sa_sr.render.spec import TableSpec
 
-    details(means, differences, md, tex, TableSpec.model_validate_json(spec), html)
+    details(means, differences, md, tex, _settings(TableSpec, spec, "--spec"), html)
 
 
 @stage(app)
 def claims(
-    differences: Path,
+    differences: Differences,
     shares: Annotated[Path | None, typer.Argument(help="shares.csv, where there is one.")] = None,
     *,
-    claims: Json,
-    tables: Json,
-    extractors: Json,
-    csv: File,
-    md: File,
-    html: File,
+    claims: Annotated[Json, typer.Option(help="Key `claims` of config/claims.yaml as JSON.")],
+    tables: Annotated[Json, typer.Option(help="Section `tables` as JSON.")],
+    extractors: Annotated[Json, typer.Option(help="Names in the section `extractors`, as a list in JSON.")],
+    csv: Csv,
+    md: Markdown,
+    html: Html,
 ) -> None:
     """Judge the paper's claims by what was measured."""
     from sa_sr.config import Table
     from sa_sr.config.claims import Claim
     from sa_sr.render.claims import claims as judge
 
-    wanted = TypeAdapter(dict[str, Claim]).validate_json(claims)
-    cells = TypeAdapter(dict[str, Table]).validate_json(tables), TypeAdapter(list[str]).validate_json(extractors)
-    judge(differences, shares, wanted, *cells, csv, md, html)
+    wanted = _settings(dict[str, Claim], claims, "--claims")
+    rows = _settings(dict[str, Table], tables, "--tables")
+    columns = _settings(list[str], extractors, "--extractors")
+    judge(differences, shares, wanted, rows, columns, csv, md, html)
 
 
 def _label(method: str) -> str:
@@ -369,7 +409,11 @@ def _label(method: str) -> str:
 
 @stage(figure)
 def edge_maps(
-    data: Path, edges: list[Path], item: Annotated[str, typer.Option()], out: Picture, frame: int = 0
+    data: Data,
+    edges: Annotated[list[Path], typer.Argument(help="Edge maps <extractor>.h5, in the order of the panels.")],
+    item: Item,
+    out: Picture,
+    frame: Frame = 0,
 ) -> None:
     """Figure 1: a gray image and its edge maps."""
     from sa_sr.render.figures import figure_edge_maps
@@ -378,22 +422,30 @@ def edge_maps(
     figure_edge_maps(data, {extractor_label(path.stem): path for path in edges}, item, frame, out)
 
 
+def _window(crop: str) -> tuple[int, int, int, int]:
+    try:
+        x, y, width, height = map(int, crop.split(","))
+    except ValueError as e:
+        raise typer.BadParameter(f"x,y,width,height are four whole numbers, not {crop!r}", param_hint="--crop") from e
+    return x, y, width, height
+
+
 @stage(figure)
 def comparison(
-    data: Path,
+    data: Data,
     images: Annotated[list[Path], typer.Argument(help="Super-resolved images, in the order of the panels.")],
-    item: Annotated[str, typer.Option()],
+    item: Item,
     out: Picture,
-    frame: int = 0,
-    crop: Annotated[str, typer.Option(help="x,y,width,height; empty for the most telling window.")] = "",
-    scores: Annotated[Path | None, typer.Option(help="frames.csv of the evaluation.")] = None,
+    frame: Frame = 0,
+    crop: Annotated[str, typer.Option(help="x,y,width,height in HR pixels; empty: the most telling window.")] = "",
+    scores: Annotated[Path | None, typer.Option(help="frames.csv of `aggregate`, to print scores.")] = None,
     space: Annotated[str, typer.Option(help="Channels of the printed PSNR: rgb or y.")] = "rgb",
     border: Annotated[int, typer.Option(help="Pixels cut off at each side before it.")] = 4,
 ) -> None:
     """Figures 8-10: ground truth and results with a magnified window."""
     from sa_sr.render.figures import figure_comparison
 
-    window = TypeAdapter(tuple[int, int, int, int] | None).validate_python(crop.split(",") if crop else None)
+    window = _window(crop) if crop else None
     panels = {_label(path.parent.name): path for path in images}
     figure_comparison(data, panels, item, frame, out, window, scores, space, border)
 
@@ -413,35 +465,35 @@ def curves(
 
 @stage(figure)
 def sweep(
-    differences: Annotated[Path, typer.Argument(help="differences.csv of the statistics.")],
+    differences: Differences,
     shares: Annotated[Path, typer.Option(help="shares.csv, for the share and beta2 of each run.")],
-    spec: Json,
+    spec: Annotated[Json, typer.Option(help="What it shows: SweepSpec (sa_sr/render/sweep.py) as JSON.")],
     out: Picture,
 ) -> None:
     """Metrics over the values of one parameter."""
     from sa_sr.render.sweep import SweepSpec, figure_sweep
 
-    figure_sweep(differences, shares, SweepSpec.model_validate_json(spec), out)
+    figure_sweep(differences, shares, _settings(SweepSpec, spec, "--spec"), out)
 
 
 @stage(figure)
 def plane(
-    means: Annotated[Path, typer.Argument(help="means.csv of the evaluation.")],
-    spec: Json,
+    means: Means,
+    spec: Annotated[Json, typer.Option(help="What it shows: PlaneSpec (sa_sr/render/plane.py) as JSON.")],
     out: Picture,
 ) -> None:
     """The perception-distortion plane: LPIPS over PSNR of every method."""
     from sa_sr.render.plane import PlaneSpec, figure_plane
 
-    figure_plane(means, PlaneSpec.model_validate_json(spec), out)
+    figure_plane(means, _settings(PlaneSpec, spec, "--spec"), out)
 
 
 @stage(app)
 def shares(
     files: Annotated[list[Path], typer.Argument(help="calibration.json, run.json and history.csv of every run.")],
-    csv: File,
-    md: File,
-    html: File,
+    csv: Csv,
+    md: Markdown,
+    html: Html,
 ) -> None:
     """Tabulate beta2 and the share of the spatially adaptive part, measured at the start and over the training."""
     from sa_sr.render.shares import shares
@@ -452,9 +504,9 @@ def shares(
 @stage(app)
 def health(
     histories: Annotated[list[Path], typer.Argument(help="history.csv of runs and pretrainings.")],
-    csv: File,
-    md: File,
-    html: File,
+    csv: Csv,
+    md: Markdown,
+    html: Html,
 ) -> None:
     """Tabulate how each training went: discriminator, gradients, range of the output, and what was wrong."""
     from sa_sr.render.health import health
@@ -470,8 +522,8 @@ def results_page(
             help="Tables (.html), figures (.png), data/, images/, run.json and the files to link, in order."
         ),
     ],
-    frames: Annotated[Path, typer.Option(help="frames.csv of the evaluation.")],
-    spec: Json,
+    frames: Annotated[Path, typer.Option(help="frames.csv of `aggregate`.")],
+    spec: Annotated[Json, typer.Option(help="What files do not say: PageSpec (sa_sr/page/results.py) as JSON.")],
     out: Out,
 ) -> None:
     """Write all results as one HTML file: tables, pictures to compare, figures, settings, provenance."""
@@ -481,7 +533,7 @@ def results_page(
     for path in files:
         h5 = "data" if path.parent.name == "data" else "images"
         kinds[{".html": "tables", ".png": "figures", ".json": "runs", ".h5": h5}.get(path.suffix, "links")].append(path)
-    results_page(Files(frames=frames, **kinds), PageSpec.model_validate_json(spec), out)
+    results_page(Files(frames=frames, **kinds), _settings(PageSpec, spec, "--spec"), out)
 
 
 @app.command()
@@ -527,7 +579,7 @@ def gpus() -> None:
 
 
 @app.command()
-def summary(results: Path) -> None:
+def summary(results: Annotated[Path, typer.Argument(help="Folder of the experiment, e.g. results/demo.")]) -> None:
     """Print the tables of a finished experiment, and where its pages are."""
     others = {"shares", "claims", "health"}
     tables = sorted(path for path in results.glob("tables/*.md") if path.with_suffix(".csv").exists())
@@ -545,7 +597,7 @@ def summary(results: Path) -> None:
 
 
 @app.command()
-def unlock(folder: Annotated[Path, typer.Argument()] = Path()) -> None:
+def unlock(folder: Annotated[Path, typer.Argument(help="Folder in which Snakemake was started.")] = Path()) -> None:
     """Remove the lock that a killed Snakemake left in a folder; one that lives is respected."""
     from sa_sr.unlock import unlock
 
@@ -553,7 +605,7 @@ def unlock(folder: Annotated[Path, typer.Argument()] = Path()) -> None:
 
 
 @app.command()
-def config_docs(folder: Annotated[Path, typer.Argument()] = Path("config")) -> None:
+def config_docs(folder: Annotated[Path, typer.Argument(help="Folder to write them into.")] = Path("config")) -> None:
     """Write the reference of the configuration, config/README.md and config/schema.json."""
     from sa_sr.config_docs import write_docs
 

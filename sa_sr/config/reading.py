@@ -1,4 +1,7 @@
-"""Read a YAML file of the configuration: plain values and nothing else, from a file that nobody has to trust."""
+"""Read a YAML file of the configuration: plain values and nothing else, from a file that nobody has to trust.
+
+And settings in JSON, in which they reach the stages.
+"""
 
 import reprlib
 from collections.abc import Hashable
@@ -6,14 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sa_sr.errors import UserError
 
 MOST = 1_000_000
 """Values that a configuration may have, aliases written out: those that come along have less than 2000."""
 LINES, WIDTH, KEY = 12, 300, 70
-"""Of the message about a configuration, of a line and of a key in it: what is longer is cut."""
+"""Of the message about a configuration or settings, of a line and of a key in it: what is longer is cut."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -85,14 +88,28 @@ def check(section: type[Model], values: Any, where: str) -> Model:
     try:
         return section.model_validate(values)
     except ValidationError as e:
-        lines = []
-        for error in e.errors(include_url=False, include_context=False):
-            path = ".".join(_cut(str(part), KEY) for part in error["loc"] if part not in ("images", "clips"))
-            lines += (f"{path}: {error['msg']}" if path else error["msg"]).split("\n  ")
-        told = [_cut(line, WIDTH) for line in lines[:LINES]]
-        if len(lines) > LINES:
-            told.append(f"and {len(lines) - LINES} more")
-        raise UserError(f"{where} is not valid:\n  " + "\n  ".join(told)) from e
+        raise UserError(f"{where} is not valid:\n  " + "\n  ".join(_told(e))) from e
+
+
+def parse(kind: Any, text: str | bytes, where: str) -> Any:
+    """JSON as values of a type.
+
+    where: the option or file for the message. Raises UserError in one line, with the path of each key that is wrong.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as e:
+        raise UserError(f"{where}: {'; '.join(_told(e))}") from e
+
+
+def _told(e: ValidationError) -> list[str]:
+    """A line for each mistake, led by the path of its key."""
+    lines = []
+    for error in e.errors(include_url=False, include_context=False):
+        path = ".".join(_cut(str(part), KEY) for part in error["loc"] if part not in ("images", "clips"))
+        lines += (f"{path}: {error['msg']}" if path else error["msg"]).split("\n  ")
+    more = [f"and {len(lines) - LINES} more"] if len(lines) > LINES else []
+    return [_cut(line, WIDTH) for line in lines[:LINES]] + more
 
 
 def _cut(text: str, most: int) -> str:

@@ -1,0 +1,119 @@
+"""What the command line says of itself, and of what is wrong with what it is given."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from sa_sr.cli import app, main
+from sa_sr.config import load
+from sa_sr.config.reading import read
+from tests.conftest import ROOT
+
+CONFIG = load(read(ROOT / "config/demo.yaml"))
+RUN = CONFIG.train_spec(CONFIG.runs[0]).model_dump(mode="json")
+TABLE = next(iter(CONFIG.tables.values())).model_dump(mode="json")
+
+
+def commands(command: Any, name: str = "sa-sr") -> Iterator[tuple[str, Any]]:
+    yield name, command
+    for part, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{name} {part}")
+
+
+def test_every_command_and_parameter_says_what_it_is():
+    found = dict(commands(get_command(app)))
+    assert "sa-sr figure comparison" in found
+    said = {name: command.help for name, command in found.items()}
+    said |= {f"{name}: {parameter.name}": parameter.help for name, c in found.items() for parameter in c.params}
+    assert len(said) > 150
+    assert [name for name, text in said.items() if not text] == []
+
+
+@pytest.fixture
+def said(monkeypatch, caplog, capsys) -> Callable[..., tuple[int, str]]:
+    """Exit status and message of a command that fails; what is not foreseen would leave a traceback and status 70."""
+    caplog.set_level(logging.INFO, "sa_sr")  # main sets it too, for good
+
+    def run(command: str, **values: Any) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["sa-sr", *(word.format(**values) for word in command.split())])
+        with pytest.raises(SystemExit) as e:
+            main()
+        return int(e.value.code or 0), "\n".join([*caplog.messages, capsys.readouterr().err]).strip()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (json.dumps(RUN)[:-9], "Invalid JSON: EOF while parsing"),
+        (json.dumps(RUN | {"patc": 1}), "unknown key 'patc'; did you mean 'patch'?"),
+        (json.dumps(RUN | {"optimise": {"steps": "few"}}), "optimise.steps: Input should be a valid integer"),
+    ],
+)
+def test_a_wrong_run_json_is_named_with_its_key(said, tmp_path, content, message):
+    run = tmp_path / "run.json"
+    run.write_text(content)
+    others = " ".join(f"--{name} {{x}}" for name in ("data", "val-data", "init", "features", "state", "history", "val"))
+    status, error = said(f"train {{run}} {others} --out {{x}}", run=run, x=tmp_path / "x")
+    assert status == 1
+    assert error.startswith(f"sa-sr: error: {run}: {message}")
+    assert "\n" not in error
+    assert "https://" not in error
+    assert list(tmp_path.iterdir()) == [run]
+
+
+@pytest.mark.parametrize(
+    ("command", "values", "message"),
+    [
+        (
+            "prepare --assets a --spec",
+            {"kind": "images", "sources": 1},
+            "--spec: sources: Input should be a valid array",
+        ),
+        ("prepare --assets a --spec", {"sources": []}, "--spec: a data set needs the key `kind`"),
+        ("download x --spec", {"about": "x"}, "--spec: licence: Field required; sha256: Field required; sources: "),
+        ("resolve --spec", [1], "--spec: Input should be an object"),
+        ("evaluate s d --method bicubic --lpips w --protocol", {"ssim": "round"}, "--protocol: ssim: Input should be "),
+        ("figure plane m --spec", {"extractors": ["none"], "panels": [{"model": 1}]}, "--spec: panels.0.model: Input "),
+    ],
+)
+def test_wrong_settings_are_told_with_their_option_and_key(said, tmp_path, command, values, message):
+    arguments = {"values": json.dumps(values, separators=(",", ":")), "out": tmp_path / "out"}
+    status, error = said(f"{command} {{values}} --out {{out}}", **arguments)
+    assert status == 1
+    assert "\n" not in error
+    assert "https://" not in error
+    assert error.startswith(f"sa-sr: error: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("claims", "tables", "extractors", "message"),
+    [
+        ({"a": {"statement": "s", "where": "w"}}, {}, [], "--claims: a: give either `metric` or `share`"),
+        ({}, {"t": TABLE | {"border": -1}}, [], "--tables: t.border: Input should be greater"),
+        ({}, {}, {}, "--extractors: Input should be a valid array"),
+    ],
+)
+def test_each_of_several_options_of_settings_is_told_apart(said, tmp_path, claims, tables, extractors, message):
+    given = {"claims": claims, "tables": tables, "extractors": extractors}
+    words = {name: json.dumps(value) for name, value in given.items()}
+    options = " ".join(f"--{name} {{{name}}}" for name in words)
+    status, error = said(f"claims d {options} --csv {{x}} --md {{x}} --html {{x}}", x=tmp_path / "x", **words)
+    assert status == 1
+    assert "\n" not in error
+    assert "https://" not in error
+    assert error.startswith(f"sa-sr: error: {message}")
+
+
+@pytest.mark.parametrize("crop", ["1,2,3", "1,2,3,4,5", "a,b,c,d", ","])
+def test_a_crop_of_anything_but_four_numbers_is_a_wrong_option(said, tmp_path, crop):
+    status, error = said("figure comparison d i --item x --out {out} --crop {crop}", out=tmp_path / "out", crop=crop)
+    assert status == 2
+    assert f"Invalid value for --crop: x,y,width,height are four whole numbers, not '{crop}'" in error
