@@ -8,6 +8,8 @@ PYTHON ?= python3
 # GPUs in use at a time, or trainings, one on each core, where there is none. Counted only once .venv is there.
 TRAININGS ?= $(or $(filter-out 0,$(shell $(BIN)/sa-sr gpus | wc -l)),$(shell nproc))
 SNAKEMAKE = snakemake --resources gpu=$(TRAININGS)
+# A file of tests stays in one process, for its tests share what they have run.
+PYTEST = pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo paper install test test-all lint
 demo: $(BIN)/.installed
@@ -22,10 +24,10 @@ paper: $(BIN)/.installed
 install: $(BIN)/.installed
 
 test: $(BIN)/.installed-dev
-	pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(BIN)/.installed-dev
-	pytest
+	$(PYTEST)
 
 lint: $(BIN)/.installed-dev
 	pre-commit run --all-files

@@ -16,6 +16,11 @@ ROOT = Path(__file__).parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks in tests are small: more threads only wait for each other
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones come first, or one process would be left alone with them."""
+    items.sort(key=lambda item: item.path.parent.name not in ("workflow", "fuzz"))
+
+
 @pytest.fixture(scope="session")
 def asset() -> Callable[[str], Path]:
     """asset("realsr_df2k_x4.bin"): the file, from $SA_SR_ASSETS or results/assets, fetched if it isn't there.
