@@ -304,19 +304,10 @@ def evaluate(
 ) -> None:
     """Measure every frame: PSNR, SSIM, LPIPS, their regions, edges, noise, colour, and how a clip's frames follow."""
     from sa_sr.config import Evaluation, Run
-    from sa_sr.evaluation.protocol import Protocol, evaluate
+    from sa_sr.evaluation.protocol import evaluate
 
-    settings = _settings(Evaluation, protocol, "--protocol")
+    measured = _settings(Evaluation, protocol, "--protocol")
     run = {"model": "bicubic", "extractor": "", "seed": ""} if method == "bicubic" else vars(Run.parse(method))
-    measured = Protocol(
-        spaces=tuple(settings.spaces),
-        borders=tuple(settings.borders),
-        ssim=settings.ssim,
-        lpips=settings.lpips.net,
-        lpips_version=settings.lpips.version,
-        regions=settings.regions,
-        edges=settings.edges,
-    )
     evaluate(sr, data, out, measured, method=method, dataset=data.stem, lpips_weights=lpips, threads=threads, **run)
 
 

@@ -2,19 +2,18 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from sa_sr.config.results import Edges, Regions
+from sa_sr.config.results import Evaluation, LpipsChoice
 from sa_sr.errors import UserError
 from sa_sr.evaluation import COLUMNS, WHOLE
 from sa_sr.evaluation.artefacts import colour_shift, noise
 from sa_sr.evaluation.edges import edge_match
-from sa_sr.evaluation.metrics import SPACES, Features, Lpips, scores
+from sa_sr.evaluation.metrics import Features, Lpips, scores
 from sa_sr.evaluation.regions import regions
 from sa_sr.evaluation.temporal import flow_error, motion, warping_error
 from sa_sr.files import atomic_path
@@ -25,31 +24,11 @@ Value = tuple[str, str, str, int, float]
 """Metric, region, space, border, value."""
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """What is measured, and how.
-
-    PSNR and SSIM in each space with each border cut off, LPIPS of the RGB frame, each of the whole frame and of its
-    regions; edges, noise, colour; and of clips what their frames have to do with each other.
-    """
-
-    spaces: tuple[str, ...] = SPACES
-    borders: tuple[int, ...] = (4, 8)
-    ssim: str = "gaussian"
-    """Window of SSIM, "gaussian" or "uniform"."""
-    lpips: str | None = "alex"
-    """Network of LPIPS, "alex" or "vgg"; None leaves LPIPS and tLPIPS out."""
-    lpips_version: str = "0.1"
-    """Of LPIPS's linear layers, "0.1" or "0.0"."""
-    regions: Regions = field(default_factory=Regions)
-    edges: Edges = field(default_factory=Edges)
-
-
 def evaluate(
     sr: Path,
     data: Path,
     out: Path,
-    protocol: Protocol,
+    protocol: Evaluation,
     method: str,
     model: str,
     extractor: str | None,
@@ -60,9 +39,13 @@ def evaluate(
 ) -> None:
     """Stage: compare every frame of an SR file with the data file's HR frame; one CSV row per value.
 
-    sr: file with sr/<item>; data: file with hr/<item>; out: CSV with the columns COLUMNS, whole or not at all. method,
-    model, extractor, seed and dataset go into every row; bicubic has neither extractor nor seed. lpips_weights: the
-    asset of the LPIPS network, see `Lpips`; threads: of the CPU, which computes everything. Frames count from 0, and
+    PSNR and SSIM in each space with each border cut off, LPIPS of the RGB frame, each of the whole frame and of its
+    regions; edges, noise, colour; and of clips what their frames have to do with each other.
+
+    sr: file with sr/<item>; data: file with hr/<item>; out: CSV with the columns COLUMNS, whole or not at all.
+    protocol: what is measured, and how. method, model, extractor, seed and dataset go into every row; bicubic has
+    neither extractor nor seed. lpips_weights: the asset of the LPIPS network, None leaves LPIPS and tLPIPS out;
+    threads: of the CPU, which computes everything. Frames count from 0, and
     what compares two frames of a clip stands at the later one; values have 6 decimals. All but PSNR and SSIM have
     border 0. What does not exist has no row: a region without pixels, warping error and tOF where no pixel is visible
     in both frames.
@@ -73,7 +56,7 @@ def evaluate(
     with h5_items(sr, "sr") as produced, h5_items(data, "hr") as truth, atomic_path(out) as temporary:
         pairs = _pairs(produced, truth, sr, data)
         total = sum(len(hr) for _, _, hr in pairs)
-        lpips = _lpips(protocol.lpips, protocol.lpips_version, lpips_weights, threads) if protocol.lpips else None
+        lpips = _lpips(protocol.lpips, lpips_weights, threads) if lpips_weights else None
         with open(temporary, "w", newline="", encoding="utf-8") as f:
             table = csv.writer(f, lineterminator="\n")
             table.writerow(COLUMNS)
@@ -102,11 +85,11 @@ class Pair(NamedTuple):
         return cls(sr, hr, (lpips.features(sr), lpips.features(hr)) if lpips else None)
 
 
-def _lpips(net: str, version: str, weights: Path | None, threads: int) -> Lpips:
+def _lpips(chosen: LpipsChoice, weights: Path, threads: int) -> Lpips:
     import torch
 
     torch.set_num_threads(threads)
-    return Lpips(weights, net, version=version)
+    return Lpips(weights, chosen.net, version=chosen.version)
 
 
 def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, Any, Any]]:
@@ -122,7 +105,7 @@ def _pairs(produced: Any, truth: Any, sr: Path, data: Path) -> list[tuple[str, A
     return pairs
 
 
-def _frame(pair: Pair, protocol: Protocol, lpips: Lpips | None) -> Iterator[Value]:
+def _frame(pair: Pair, protocol: Evaluation, lpips: Lpips | None) -> Iterator[Value]:
     """What is measured on one frame."""
     sr, hr = pair.sr, pair.hr
     areas = regions(hr, **dict(protocol.regions))

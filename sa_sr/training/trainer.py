@@ -222,7 +222,8 @@ def edge_maps(spec: PretrainSpec, stored: Path | None) -> EdgeMaps:
     """Where the weights of a patch come from."""
     if isinstance(spec, TrainSpec) and spec.terms.edge_scope == "crop":
         return partial(extract, extractor=spec.extractor, **spec.extractor_params)
-    assert stored is not None
+    if stored is None:
+        raise UserError(f"{spec.name}: give its edge maps, --weights and --val-weights; `edge_scope: crop` has none")
     return stored
 
 

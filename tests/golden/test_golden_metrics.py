@@ -13,10 +13,12 @@ import skimage.data
 import torch
 from torch.nn import functional as F
 
+from sa_sr.config import Evaluation
+from sa_sr.config.results import LpipsChoice
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
 from sa_sr.evaluation.metrics import NETS, Lpips, lpips, psnr, scores, ssim
-from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.evaluation.protocol import evaluate
 from sa_sr.evaluation.regions import regions
 from sa_sr.models.pickles import load_arrays
 from sa_sr.storage import h5_writer, put
@@ -128,7 +130,7 @@ def test_evaluate_measures_lpips_of_regions_and_of_consecutive_frames(tmp_path, 
         with h5_writer(tmp_path / f"{name}.h5") as f:
             put(f, f"{name}/pan", frames)
     out, weights = tmp_path / "set.csv", asset("alexnet.ckpt")
-    evaluate(tmp_path / "sr.h5", tmp_path / "hr.h5", out, Protocol(), "m", "m", "e", 1, "set", weights)
+    evaluate(tmp_path / "sr.h5", tmp_path / "hr.h5", out, Evaluation(), "m", "m", "e", 1, "set", weights)
     found = {(r["metric"], r["region"], int(r["frame"])): float(r["value"]) for r in csv.DictReader(out.open())}
     assert [t for kind, _, t in found if kind == "tlpips"] == [1, 2]
     for t in (1, 2):
@@ -253,7 +255,7 @@ def test_evaluate_writes_lpips_of_the_whole_rgb_frame(tmp_path, asset: Asset, ne
         with h5_writer(tmp_path / f"{name}.h5") as f:
             put(f, f"{name}/astronaut", image[None])
     out, weights = tmp_path / "set.csv", asset(NETS[net].asset)
-    protocol = Protocol(lpips=net, lpips_version=version)
+    protocol = Evaluation(lpips=LpipsChoice(net=net, version=version))
     evaluate(tmp_path / "sr.h5", tmp_path / "hr.h5", out, protocol, "bicubic", "bicubic", None, None, "set", weights)
     (line,) = (line for line in out.read_text().splitlines() if ",lpips,all," in line)
     *fields, value = line.split(",")

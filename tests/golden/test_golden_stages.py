@@ -5,10 +5,10 @@ import csv
 import pytest
 from PIL import Image
 
-from sa_sr.config import Images, Optimise, PretrainSpec
+from sa_sr.config import Evaluation, Images, Optimise, PretrainSpec
 from sa_sr.data.prepare import prepare
 from sa_sr.edges import extract_edges
-from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.evaluation.protocol import evaluate
 from sa_sr.inference import super_resolve
 from sa_sr.training.trainer import Files, Machine, pretrain
 from tests.golden.test_golden_models import photo
@@ -42,7 +42,7 @@ def test_realsr_restores_photos(asset, tmp_path):
     pretrain(spec, files, Machine(threads=2))
     super_resolve(data, model, "esrgan", sr, threads=2)
     out = tmp_path / "set.csv"
-    evaluate(sr, data, out, Protocol(), "run", "esrgan", "none", 1, "set", asset("alexnet.ckpt"), threads=2)
+    evaluate(sr, data, out, Evaluation(), "run", "esrgan", "none", 1, "set", asset("alexnet.ckpt"), threads=2)
     rows = list(csv.DictReader(out.open()))
     found = {(r["item"], r["metric"], r["space"], r["border"]): float(r["value"]) for r in rows if r["region"] == "all"}
     for name, (decibels, distance) in REALSR.items():

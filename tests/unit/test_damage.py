@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sa_sr.config import Evaluation
 from sa_sr.damage import find_damage, noticing_damage
 from sa_sr.errors import UserError
-from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.evaluation.protocol import evaluate
 from sa_sr.files import record_of
 from sa_sr.layout import h5_items
 from sa_sr.render.figures import figure_edge_maps
@@ -166,7 +167,7 @@ def test_stages_do_not_take_damage_for_an_item_that_is_lacking(whole, tmp_path):
     for at in places:
         sr = damaged(tmp_path / "sr.h5", tmp_path, (at + 9.5) / (tmp_path / "sr.h5").stat().st_size, name="bad.h5")
         with pytest.raises(UserError, match=r"bad\.h5: damaged"):
-            evaluate(sr, tmp_path / "truth.h5", tmp_path / "x.csv", Protocol(), "bicubic", "bicubic", None, None, "x")
+            evaluate(sr, tmp_path / "truth.h5", tmp_path / "x.csv", Evaluation(), "bicubic", "bicubic", None, None, "x")
         sr = damaged(whole, tmp_path, (at + 9.5) / whole.stat().st_size, name="bad.h5")
         with pytest.raises(UserError, match=r"bad\.h5: damaged"):
             figure_edge_maps(sr, {}, "3", 0, tmp_path / "figure.png")

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sa_sr import inference
+from sa_sr.config import Evaluation
 from sa_sr.data.bicubic import bicubic
 from sa_sr.data.patches import Patches
 from sa_sr.edges import extract_edges
 from sa_sr.errors import UserError
-from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.evaluation.protocol import evaluate
 from sa_sr.layout import GROUPS, h5_items
 from sa_sr.render.figures import figure_comparison, figure_edge_maps
 from tests.unit.test_prepare import photo
@@ -75,7 +76,7 @@ def video_network(file: Path, good: Path, out: Path) -> None:
 
 
 def measure(sr: Path, data: Path, out: Path) -> None:
-    evaluate(sr, data, out, Protocol(lpips=None), "bicubic", "bicubic", None, None, "set")
+    evaluate(sr, data, out, Evaluation(), "bicubic", "bicubic", None, None, "set")
 
 
 def measured_against(file: Path, good: Path, out: Path) -> None:

@@ -13,7 +13,7 @@ import skimage.data
 from typer.testing import CliRunner
 
 from sa_sr.cli import app
-from sa_sr.config.results import Edges, Regions
+from sa_sr.config.results import Edges, Evaluation, Regions
 from sa_sr.data.resize import imresize
 from sa_sr.errors import UserError
 from sa_sr.evaluation import COLUMNS, METHOD, QUANTITY
@@ -22,14 +22,14 @@ from sa_sr.evaluation.aggregate import aggregate
 from sa_sr.evaluation.artefacts import colour_shift, noise
 from sa_sr.evaluation.edges import edge_match
 from sa_sr.evaluation.metrics import psnr, ssim
-from sa_sr.evaluation.protocol import Protocol, evaluate
+from sa_sr.evaluation.protocol import evaluate
 from sa_sr.evaluation.regions import REGIONS, regions
 from sa_sr.evaluation.temporal import flow_error, motion, warping_error
 from sa_sr.render.labels import METRICS
 from sa_sr.storage import h5_writer, put
 
-NO_LPIPS = Protocol(lpips=None)
 Files = tuple[Path, Path]
+EVERYTHING = Evaluation()
 RUN = {"model": "esrgan", "extractor": "canny", "seed": 1}
 BICUBIC = {"model": "bicubic", "extractor": None, "seed": None}
 
@@ -61,7 +61,8 @@ def files(tmp_path, sr, hr) -> Files:
     return store(tmp_path / "sr.h5", "sr", sr), store(tmp_path / "set.h5", "hr", hr)
 
 
-def measure(files: Files, out: Path, method: str = "esrgan-canny-s1", protocol: Protocol = NO_LPIPS, run=RUN) -> Path:
+def measure(files: Files, out: Path, method="esrgan-canny-s1", protocol: Evaluation = EVERYTHING, run=RUN) -> Path:
+    """All but LPIPS, whose network is not at hand."""
     evaluate(*files, out, protocol, method=method, dataset="set", lpips_weights=None, **run)
     return out
 
@@ -132,7 +133,7 @@ def test_clips_do_not_run_into_each_other(tmp_path, hr, sr):
 
 
 def test_protocol_says_what_is_measured(tmp_path, files, sr, hr):
-    protocol = Protocol(("y",), (2,), "uniform", None)
+    protocol = Evaluation(spaces=["y"], borders=[2], ssim="uniform")
     rows = [r for r in read(measure(files, tmp_path / "out.csv", protocol=protocol)) if r["metric"] in ("psnr", "ssim")]
     assert {(r["metric"], r["space"], r["border"]) for r in rows} == {("psnr", "y", "2"), ("ssim", "y", "2")}
     (similarity,) = (r["value"] for r in rows if (r["metric"], r["region"], r["item"]) == ("ssim", "all", "NA"))
@@ -156,8 +157,8 @@ def test_the_command_takes_the_protocol_of_the_configuration(tmp_path, files, mo
     arguments = [str(path) for path in files] + [text for option in options.items() for text in option]
     done = CliRunner().invoke(app, ["evaluate", *arguments, "--out", str(tmp_path / "out.csv")])
     assert done.exit_code == 0, done.output
-    rules = Regions(window=7, texture=4, edge=30), Edges(low=90, high=180, tolerance=2)
-    assert given["files"] == (*files, tmp_path / "out.csv", Protocol(("y",), (6,), "uniform", "vgg", "0.0", *rules))
+    assert given["files"][:3] == (*files, tmp_path / "out.csv")
+    assert given["files"][3].model_dump() == settings
     assert given["lpips_weights"] == lpips
     assert {key: given[key] for key in RUN} == RUN
 
@@ -207,7 +208,7 @@ def test_files_that_do_not_fit_together(tmp_path, sr, hr, change, words):
 
 def test_a_frame_that_is_too_small_is_named(tmp_path, files):
     with pytest.raises(UserError, match=r"sr.h5: sr/NA, frame 0, beside hr/NA of .*set.h5: .*at least 41 pixels"):
-        measure(files, tmp_path / "out.csv", protocol=Protocol(borders=(20,), lpips=None))
+        measure(files, tmp_path / "out.csv", protocol=Evaluation(borders=[20]))
 
 
 def summed(csvs: list[Path], place: Path) -> tuple[Path, Path, Path]:
