@@ -17,6 +17,7 @@ import yaml
 from PIL import Image
 
 from tests.slurm import cluster
+from tests.workflow import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,9 +81,9 @@ class Workspace:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that would run."""
-        done = self.snakemake("--quiet", "reason", "--dry-run", *arguments)
-        assert done.returncode == 0, done.stderr + done.stdout
-        table = (done.stdout + done.stderr).partition("Job stats:")[2].partition("total")[0]
+        done = forked.snakemake(self.command("--quiet", "reason", "--dry-run", *arguments), **self.process)
+        assert done.returncode == 0, done.stdout
+        table = done.stdout.partition("Job stats:")[2].partition("total")[0]
         rows = [line.split() for line in table.splitlines()[3:] if line.strip()]
         return {rule: int(count) for rule, count in rows}
 
