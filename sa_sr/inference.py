@@ -33,7 +33,6 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
     is any.
     """
     torch.set_num_threads(threads)
-    torch.backends.cudnn.allow_tf32 = False  # 32 bits on every GPU
     window, network = generator(model, recipe)
     for gpu in lease(1):
         torch.cuda.set_device(gpu)
@@ -93,6 +92,7 @@ def _tensor(array: np.ndarray) -> Tensor:
 @torch.inference_mode()
 def _tiled(model: nn.Module, x: Tensor, tile: int, scale: int) -> np.ndarray:
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.cudnn.allow_tf32 = False  # 32 bits on every GPU
     model = model.to(device).eval()
 
     def run(part: Tensor) -> Tensor:

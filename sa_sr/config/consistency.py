@@ -3,6 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -191,8 +192,8 @@ def _shared(config: "Config", first: str, second: str) -> Iterator[str]:
 
 def _overlap(a: "Source", b: "Source") -> bool:
     """Whether two sources share a photo or a frame, as far as their keys tell."""
-    first, second = a.folder or a.file, b.folder or b.file
-    if not (_within(first, second) or _within(second, first) if first and second else a.asset and a.asset == b.asset):
+    ours, theirs = a.folder or a.file, b.folder or b.file
+    if not (_reads(a, theirs) or _reads(b, ours) if ours and theirs else a.asset and a.asset == b.asset):
         return False
     if _left_out(a, b) or _left_out(b, a):
         return False
@@ -204,6 +205,8 @@ def _overlap(a: "Source", b: "Source") -> bool:
 
 def _left_out(a: "Source", b: "Source") -> bool:
     """Whether `a` leaves out by name whatever `b` takes."""
+    if b.file:
+        return any(fnmatchcase(PurePath(b.file).name, pattern) for pattern in a.omit)
     return bool(b.only) and set(b.only) <= set(a.omit)
 
 
@@ -216,5 +219,8 @@ def _intervals(source: "Source") -> tuple[str, list[tuple[float, float]]] | None
     return ("seconds", list(pairwise([0.0, *ends]))[first:end]) if ends else None
 
 
-def _within(path: str, other: str) -> bool:
-    return Path(path).resolve().is_relative_to(Path(other).resolve())
+def _reads(source: "Source", path: str) -> bool:
+    """Whether a folder or file takes what lies at a path, or may; an archive in a folder is none of its pictures."""
+    own, other = Path(source.origin).resolve(), Path(path).resolve()
+    inside = source.folder and other.suffix.lower() not in ARCHIVES and other.is_relative_to(own)
+    return bool(inside) or other == own

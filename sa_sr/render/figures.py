@@ -362,6 +362,8 @@ def _remarks(history: Mapping[str, Series], val: Mapping[str, Series]) -> str:
     remarks = [f"Pale: {points}; strong: running mean over {each * window:,} steps."] if window > 1 else []
     remarks += [f"Points: {points}."] if window == 1 and each > 1 else []
     remarks += ["Dots: the weights that are kept."] if val else []
+    if any(np.isinf(run.get("val_psnr", 0)).any() for run in val.values()):
+        remarks.append("A gap in PSNR: it is infinite, for nothing differs.")
     return " ".join(remarks)
 
 
@@ -370,7 +372,8 @@ def _draw(ax: "Axes", curve: Curve, runs: Mapping[str, Series], colours: Mapping
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     runs = {name: run for name, run in runs.items() if _has(run, curve)}
-    power = floor(log10(max(np.abs(run[curve.column]).max() for run in runs.values())))
+    values = np.abs(np.concatenate([run[curve.column] for run in runs.values()]))
+    power = floor(log10(values[np.isfinite(values)].max(initial=0) or 1))
     factor = curve.factor or (1 if -1 <= power <= 2 else 10.0**-power)
     unit = "" if curve.factor or factor == 1 else rf" ($\times10^{{{power}}}$)"
     smooth = runs if curve.val else {name: _smooth(run, _window(len(run["step"]))) for name, run in runs.items()}

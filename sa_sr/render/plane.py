@@ -133,11 +133,11 @@ def _draw(ax: "Axes", shown: Shown, methods: list[Method], colours: dict[str, st
 
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    if any(method.extractor != BICUBIC for method in methods):
+    if methods:
         _points(ax, shown, methods, colours)
     else:
         ax.set(xticks=[], yticks=[])
-        words = "no trained method\nwith finite PSNR and LPIPS"
+        words = "no method\nwith finite PSNR and LPIPS"
         ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", size=7, color=style.MUTED)
     ax.set_title(_short(f"{label(shown.model)}, {shown.dataset}"), loc="left", pad=17)
     upright = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline", "size": 8}
@@ -177,9 +177,10 @@ def _short(title: str) -> str:
 
 
 def _limits(ax: "Axes", methods: list[Method]) -> None:
-    """Around the trained methods, and bicubic where it is not far from them."""
-    trained = np.array([seed for m in methods if m.extractor != BICUBIC for seed in (*m.seeds, m.mean)])
-    low, high = trained.min(axis=0), trained.max(axis=0)
+    """Around the trained methods, where there are any, and bicubic where it is not far from them."""
+    trained = [method for method in methods if method.extractor != BICUBIC] or methods
+    around = np.array([seed for method in trained for seed in (*method.seeds, method.mean)])
+    low, high = around.min(axis=0), around.max(axis=0)
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, list(LEAST.values()))
     low, high = middle - half, middle + half
     for method in methods:

@@ -62,6 +62,7 @@ def _row(path: Path) -> dict[str, Any]:
         trained = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
         history = pd.read_csv(path.parent / "history.csv")
         steps = len(history["step"])  # without any, it is the only column
+        sa, whole = (history[name].sum() if steps else math.nan for name in ("l_g_sa", "l_g_total"))
         run = Run.parse(measured["name"])
         return {
             "run": run.name,
@@ -71,7 +72,7 @@ def _row(path: Path) -> dict[str, Any]:
             "beta2": trained["beta2"],
             "chosen": measured["chosen"],
             "share_at_start": measured["share"],
-            "share_in_training": history["l_g_sa"].sum() / history["l_g_total"].sum() if steps else math.nan,
+            "share_in_training": sa / whole if whole else 0.0,
         }
     except (OSError, ValueError, KeyError) as e:
         raise UserError(f"{path.parent}: no complete record of a training ({e!r}); run it again") from e

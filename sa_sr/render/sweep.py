@@ -151,10 +151,9 @@ def _curve(ax: "Axes", metric: str, xs: list[float], points: list[Point], colour
         if not math.isfinite(x + value):
             continue
         one = point.measured[metric]
-        if one.low is not None and one.high is not None and bars:
-            low, high = (_baseline([point], metric) + bound for bound in (one.low, one.high))
+        if one.difference is not None and one.low is not None and one.high is not None and bars:
             alpha, cap = (1.0, 2.2) if one.decidable else (0.4, 0.0)
-            reach = [[value - low], [high - value]]
+            reach = [[max(0, one.difference - one.low)], [max(0, one.high - one.difference)]]
             ax.errorbar(x, value, yerr=reach, color=colour, linewidth=0.9, alpha=alpha, capsize=cap)
         face, size = ("white", 6) if point.configured else (colour, 4)
         ax.plot([x], [value], "o", color=colour, markerfacecolor=face, markersize=size, zorder=4)

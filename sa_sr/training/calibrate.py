@@ -82,8 +82,8 @@ def solve(spec: CalibrateSpec, mean: dict[str, float]) -> dict:
         assert spec.share is not None
         if rest <= 0:
             raise UserError(
-                f"{spec.name}: the loss without its spatially adaptive part is {rest:g}, of which no beta2 is a share; "
-                "give beta2 as a number"
+                f"{spec.name}: the loss without its spatially adaptive part is {rest:g}, so no beta2 gives a "
+                "share; give beta2 as a number"
             )
         if edges <= 0:
             raise UserError(

@@ -33,7 +33,8 @@ class StateFolder:
     """
 
     def __init__(self, folder: Path, fingerprint: str, save_seconds: float = SAVE_SECONDS):
-        self.file, self.previous, self.stale = (folder / f"{name}.pt" for name in ("last", "previous", "stale"))
+        names = ("last", "previous", "stale", "returning")
+        self.file, self.previous, self.stale, self.returning = (folder / f"{name}.pt" for name in names)
         self.fingerprint, self.save_seconds = fingerprint, save_seconds
         self._saved = time.monotonic()
 
@@ -57,22 +58,25 @@ class StateFolder:
         as stale.pt, and training starts anew; when its own fingerprint comes back, as after an edit that is taken back
         or a data file that was damaged, it goes on from there, and what was trained meanwhile is set aside in its turn.
         """
-        other = None
-        for file in (self.file, self.previous, self.stale):
+        own = other = state = None
+        for file in (self.file, self.previous, self.stale, self.returning):
             saved = _read(file)
             if saved and saved["fingerprint"] == self.fingerprint:
-                if other:
-                    if file == self.stale:
-                        os.replace(file, self.previous if other == self.file else self.file)
-                    os.replace(other, self.stale)
-                return saved["state"]
+                own, state = file, saved["state"]
+                break
             if saved and not other:
                 other = file
-        if other and other != self.stale:
+        if other in (self.file, self.previous):
+            # in this order no kill in between loses either of them
+            if own and own != self.returning:
+                os.replace(own, self.returning)
+            if other == self.file:
+                self.previous.unlink(missing_ok=True)
             os.replace(other, self.stale)
-            self.previous.unlink(missing_ok=True)
-            log.info("%s is of other settings, code or data: set aside as stale.pt, starting at step 0", other)
-        return None
+            if own:
+                os.replace(self.returning, self.file)
+            log.info("%s is of other settings, code or data: set aside as stale.pt", other)
+        return state
 
     def due(self) -> bool:
         """Whether it is time to save again, or for `save` to refuse."""
@@ -108,7 +112,8 @@ class StateFolder:
 
     def finish(self) -> None:
         """The training is done: of its states the last one is enough."""
-        self.previous.unlink(missing_ok=True)
+        if self.file.exists():
+            self.previous.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -30,6 +30,6 @@ class Stop:
 
 
 def ignore() -> None:
-    """Ignore these signals: sent to the whole group, they are the first process's to answer, who still needs this."""
+    """Ignore these signals. Sent to the whole group, they are answered by its first process, which still needs this."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -145,6 +145,8 @@ def test_a_folder_inside_another_is_no_independent_test():
         ({"file": "a.mp4"}, {"file": "./a.mp4"}, True),
         ({"file": "a.mp4"}, {"file": "b.mp4"}, False),
         ({"folder": "clips"}, {"file": "others/a.mp4"}, False),
+        ({"folder": "clips", "omit": ["a.*"]}, {"file": "clips/a.mp4"}, False),
+        ({"folder": "clips"}, {"file": "clips/test.zip"}, False),
     ],
 )
 def test_a_file_of_one_s_own_is_the_same_under_any_path_to_it(train, test, shared):

@@ -293,6 +293,16 @@ def test_curves_work_for_any_length(tmp_path, steps, every):
         assert not has_colour(drawn, style.COLOURS[2])
 
 
+def test_a_validation_without_an_error_is_a_gap_in_the_curve(tmp_path):
+    runs = write_training(tmp_path, 30, 10)
+    for path in runs[1].values():
+        head, first, *others = path.read_text().splitlines()
+        step, loss, _, kept = first.split(",")
+        path.write_text("\n".join([head, f"{step},{loss},inf,{kept}", *others]) + "\n")
+    figure_curves(*runs, tmp_path / "curves")
+    assert (read(tmp_path / "curves.png") < 128).any()
+
+
 def test_no_training_steps_is_a_figure_too(tmp_path):
     (tmp_path / "empty.csv").write_text("step\n")
     figure_curves({"ESRGAN": tmp_path / "empty.csv"}, {"ESRGAN": tmp_path / "empty.csv"}, tmp_path / "curves")

@@ -303,6 +303,15 @@ def test_a_perfect_method_has_no_place_and_is_named(tmp_path, drawn):
     assert has_colour(image, ORANGE)
 
 
+def test_bicubic_alone_is_drawn_where_all_others_are_perfect(tmp_path, drawn):
+    rows = means({name: (math.inf, 0.0) if name != "bicubic" else (25.0, 0.3) for name in METHODS})
+    spec = PlaneSpec.model_validate({"extractors": SPEC.extractors, "panels": [PANEL]})
+    figure_plane(write(tmp_path / "means.csv", rows), spec, tmp_path / "f")
+    (ax,) = drawn[0].axes
+    assert "Bicubic" in {text.get_text() for text in ax.texts}
+    assert [line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "D"] == [[[25.0, 0.3]]]
+
+
 def test_a_panel_of_perfect_methods_is_empty_and_says_so(tmp_path, drawn):
     """Beside one that is not: the figure of a whole configuration is drawn."""
     perfect = means({name: (math.inf, 0.0) for name in METHODS if name != "bicubic"}, dataset="city_test")
@@ -312,7 +321,7 @@ def test_a_panel_of_perfect_methods_is_empty_and_says_so(tmp_path, drawn):
     full, empty = drawn[0].axes
     assert len(full.lines) > 0
     assert len(empty.lines) == 0
-    assert "no trained method\nwith finite PSNR and LPIPS" in {text.get_text() for text in empty.texts}
+    assert "no method\nwith finite PSNR and LPIPS" in {text.get_text() for text in empty.texts}
     assert empty.get_title(loc="left") == "ESRGAN, city_test"
     assert "PSNR (dB)" in empty.get_xlabel()
     said = footnote(drawn[0])

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,6 +203,41 @@ def test_settings_that_change_back_and_forth_lose_nothing(files, lost):
             (files.state / lost).write_bytes(b"damaged")
     kept = "1" if lost else "2"
     assert seen == [None, None, {"is": f"a{kept}"}, {"is": f"b{kept}"}, {"is": f"a{kept}"}]
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("killed_after", [0, 1, 2, 3, 4])
+def test_what_is_trained_to_its_end_survives_a_change_of_settings_and_a_kill_in_it(
+    files, monkeypatch, last, killed_after
+):
+    """Such a training saves no more when its settings come back."""
+    for settings in ("a", "b"):
+        with StateFolder(files.state, settings) as folder:
+            folder.load()
+            folder.save({"is": f"{settings}1"})
+            folder.save({"is": settings})
+            folder.finish()
+    if not last:  # b's newest file was damaged, and the one before it is what there is
+        (files.state / "last.pt").rename(files.state / "previous.pt")
+    renames = itertools.count(1)
+    replace, unlink = os.replace, Path.unlink
+
+    def killed(work):
+        def until(*arguments, **options):
+            if next(renames) > killed_after:
+                raise KeyboardInterrupt
+            work(*arguments, **options)
+
+        return until
+
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt), StateFolder(files.state, "a") as folder:
+        patch.setattr(os, "replace", killed(replace))
+        patch.setattr(Path, "unlink", killed(unlink))
+        folder.load()
+    for settings in ("b", "a", "a", "b"):
+        with StateFolder(files.state, settings) as folder:
+            assert folder.load() == {"is": settings}
+            folder.finish()
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_update_and_names_the_patches(files, monkeypatch):

@@ -1,6 +1,7 @@
 """Snakemake's command line in a process that has it loaded: half the time of a plan goes into loading it.
 
-Of this project nothing is loaded beforehand, for a test may have a checkout of its own.
+Of this project nothing is loaded beforehand, for a test may have a checkout of its own. Where pytest isn't started in
+the repository's root Snakemake is loaded each time.
 """
 
 import os
@@ -21,7 +22,10 @@ def snakemake(command: list[str], cwd: Path, env: dict[str, str]) -> CompletedPr
     with NamedTemporaryFile("r") as said:
         process = PROCESSES.Process(target=_run, args=(command, cwd, env, said.name))
         process.start()
-        process.join()
+        try:
+            process.join()
+        finally:
+            process.kill()  # where the test was ended first
         assert process.exitcode is not None
         return CompletedProcess(command, process.exitcode, said.read(), "")
 

@@ -33,13 +33,16 @@ def trained(**runs: int) -> dict[str, int]:
     return {"train": sum(runs.values()), **follow, **TAIL}
 
 
+NO_CACHES = shutil.ignore_patterns("__pycache__")  # where other processes write
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory) -> Path:
     """Another checkout of the repository, with other times of all files."""
     place = tmp_path_factory.mktemp("clone")
     for part in PARTS:
         if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, place / part, copy_function=shutil.copyfile)
+            shutil.copytree(ROOT / part, place / part, copy_function=shutil.copyfile, ignore=NO_CACHES)
         else:
             shutil.copyfile(ROOT / part, place / part)
     return place
