@@ -62,7 +62,7 @@ def _row(path: Path) -> dict[str, Any]:
         trained = json.loads((path.parent / "run.json").read_text(encoding="utf-8"))
         history = pd.read_csv(path.parent / "history.csv")
         steps = len(history["step"])  # without any, it is the only column
-        sa, whole = (history[name].sum() if steps else math.nan for name in ("l_g_sa", "l_g_total"))
+        sa, whole = [math.fsum(history[name]) for name in ("l_g_sa", "l_g_total")] if steps else [math.nan] * 2
         run = Run.parse(measured["name"])
         return {
             "run": run.name,

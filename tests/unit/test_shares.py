@@ -47,6 +47,13 @@ def test_a_training_of_no_steps_has_no_share_in_training(run, tmp_path):
         assert "nan" not in text
 
 
+def test_of_a_loss_that_is_nothing_the_share_is_nothing(run, tmp_path):
+    (run / "history.csv").write_text("step,l_g_total,l_g_sa\n1,0,0\n")
+    shares([run / "calibration.json"], *(tmp_path / f"shares.{kind}" for kind in ("csv", "md", "html")))
+    (row,) = csv.DictReader((tmp_path / "shares.csv").open())
+    assert row["share_in_training"] == "0"
+
+
 @pytest.mark.parametrize("name", ["calibration.json", "run.json", "history.csv"])
 def test_a_record_that_lacks_a_part_is_named(run, tmp_path, name):
     (run / name).write_text("{}")
