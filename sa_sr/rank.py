@@ -39,7 +39,7 @@ def by_another() -> bool:
 
 
 def end(status: int) -> NoReturn:
-    """End this process, which has failed and has said why.
+    """End this process, which has failed; it, or the one that made it fail, has said why.
 
     One of several leaves the others without a word, for they may be waiting for it, and to take leave it would have to
     wait for them. Who started them ends them.

@@ -29,7 +29,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sa_sr.errors import UserError
 from sa_sr.gpus import lease
-from sa_sr.rank import FIRST, by_another, by_srun, by_torchrun
+from sa_sr.rank import FIRST, by_another, by_srun, by_torchrun, end, rank
 
 for module in ("distributed", "rank_zero"):
     logging.getLogger(f"lightning_fabric.utilities.{module}").setLevel(logging.WARNING)  # not that it starts
@@ -101,13 +101,20 @@ def _bind_to_first() -> None:
 
 @contextmanager
 def others_may_fail() -> Iterator[None]:
-    """Raise a UserError where another process of the training has ended in the middle of it, which has said why."""
+    """End this process where another one of the training has ended in the middle of it.
+
+    Raises UserError in the first process; any other goes without a word, for whichever has failed has said why.
+    """
     try:
         yield
     except RuntimeError as e:
-        if "gloo/" in str(e) or isinstance(e, dist.DistBackendError):
-            raise UserError("another process of this training has failed; what it said is above") from e
-        raise
+        if not ("gloo/" in str(e) or isinstance(e, dist.DistBackendError)):
+            raise
+        if rank():
+            end(1)
+        raise UserError(
+            "another process of this training has failed; what it said is above, or it was killed, as for its memory"
+        ) from e
 
 
 def everyone(fabric: Fabric, part: Tensor) -> Tensor:
