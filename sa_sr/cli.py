@@ -446,7 +446,7 @@ def curves(
     files: Annotated[list[Path], typer.Argument(help="history.csv and val.csv of the runs of one model.")], out: Picture
 ) -> None:
     """Training curves of the runs of one model."""
-    from sa_sr.render.figures import figure_curves
+    from sa_sr.render.curves import figure_curves
 
     def named(kind: str) -> dict[str, Path]:
         return {_label(path.parent.name): path for path in files if path.name == kind}

@@ -385,8 +385,8 @@ def closure(rules: list[str]) -> set[str]:
 
 RESOLVE = ["resolve_pretrain", "resolve"]
 TRAININGS = ["pretrain", "calibrate", "train"]
-PICTURES = ["edge_maps", "comparison", "curves"]
-FIGURES = [*PICTURES, "plane"]
+PICTURES = ["edge_maps", "comparison"]
+FIGURES = [*PICTURES, "curves", "plane"]
 TABLES = ["table", "details"]
 PRINTED = [*TABLES, "claims"]
 
@@ -482,6 +482,7 @@ MODULES = {
     "records": ["results_page"],
     "render/__init__": ["statistics", "shares", "health", *FIGURES],
     "render/claims": ["claims"],
+    "render/curves": ["curves"],
     "render/details": ["details"],
     "render/differences": PRINTED,
     "render/figures": PICTURES,
@@ -491,7 +492,7 @@ MODULES = {
     "render/page": [*PRINTED, "shares", "health"],
     "render/placing": ["plane"],
     "render/plane": ["plane"],
-    "render/published": [*PRINTED, "shares", *PICTURES],
+    "render/published": [*PRINTED, "shares", "curves"],
     "render/shares": ["shares"],
     "render/spec": PRINTED,
     "render/style": FIGURES,
