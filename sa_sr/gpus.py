@@ -29,6 +29,8 @@ FOLDER = Path(f"/tmp/sa_sr-gpus-{os.getuid()}")
 POLL_SECONDS = 1.0
 NO_DEVICE = "", "-1", "NoDevFiles"
 """What CUDA_VISIBLE_DEVICES says where there is to be no GPU, the last one by Slurm."""
+CPU = "SA_SR_CPU"
+"""Environment variable: where it is set, a job whose GPU is not seen computes on the CPU."""
 OURS = "SA_SR_GPUS"
 """Environment variable: the number of the process that has a lease, and the names of its devices."""
 _open: list[object] = []
@@ -39,11 +41,16 @@ def lease(count: int) -> list[int]:
     """Take `count` of the GPUs that this process sees, for as long as it lives, and wait where fewer are free.
 
     Returns their CUDA indexes, none where there is no CUDA; see `take`. A device goes by its UUID, for index 0 may be
-    another one in each job. What programs other than this one use is not known, nor what other users do.
+    another one in each job. What programs other than this one use is not known, nor what other users do. Raises
+    UserError where the environment promises a GPU that is not seen: a CPU would hold it for days.
     """
     names = devices()
-    if not names and os.environ.get("CUDA_VISIBLE_DEVICES", "-1") not in NO_DEVICE:
-        log.warning("this job was given a GPU, but torch %s sees none: the CPU computes", version("torch"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "-1")
+    if not names and visible not in NO_DEVICE and CPU not in os.environ:
+        raise UserError(
+            f"a GPU was given (CUDA_VISIBLE_DEVICES={visible}), but torch {version('torch')} sees none: install a "
+            f"torch for the CUDA of the driver here, or set {CPU}=1 to compute on the CPU all the same"
+        )
     return [names.index(name) for name in take(names, count, FOLDER)] if names else []
 
 

@@ -30,7 +30,7 @@ def by_srun() -> bool:
 
 def own_cpus() -> int:
     """The CPUs that srun has given to this process of several; 0 where it has started none, or does not say."""
-    return int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) if by_srun() else 0
+    return int(os.environ.get("SLURM_CPUS_PER_TASK", 0)) if by_srun() and not by_torchrun() else 0
 
 
 def by_another() -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sa_sr import gpus
 from sa_sr.data.assets import find
@@ -13,6 +14,8 @@ from sa_sr.data.fetch import download
 from sa_sr.errors import UserError
 
 ROOT = Path(__file__).parent.parent
+settings.register_profile("unhurried", settings(), deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks in tests are small: more threads only wait for each other
 
 

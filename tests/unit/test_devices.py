@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from sa_sr.models import checkpoints
 from sa_sr.plugins import find
 from sa_sr.training import trainer
 from sa_sr.training.state import StateFolder
+from tests.processes import signals, version
 from tests.unit.test_training import SPEC, elsewhere, rows, with_plan
 
 ESRGAN = with_plan(batch=4, lr=1e-6)  # at higher rates rounding soon grows to other GANs
@@ -90,8 +92,12 @@ def assert_alike(one: trainer.Files, other: trainer.Files) -> None:
     for a, b in ((rows(one.history), rows(other.history)), (rows(one.validations), rows(other.validations))):
         assert len(a) == len(b) > 2
         for step, (mine, theirs) in enumerate(zip(a, b, strict=True)):
-            values = {name: value for name, value in mine.items() if name != "samples_per_s"}
-            assert {name: theirs[name] for name in values} == pytest.approx(values, rel=1e-5 if step == 0 else 1e-3)
+            rel = 1e-5 if step == 0 else 1e-3
+            for name in mine.keys() - {"samples_per_s"}:
+                grain = (
+                    3e-4 if name == "out_of_range" else 0
+                )  # a count of 12,288 values, one of which may be on the edge
+                assert theirs[name] == pytest.approx(mine[name], rel=rel, abs=grain), name
     mine, theirs = load_file(one.model), load_file(other.model)
     assert length(mine, theirs) < length(mine, load_file(one.init)) / 100
 
@@ -123,7 +129,8 @@ def test_a_stopped_training_goes_on_with_another_number_of_devices(started, tmp_
     spec = with_plan(batch=4, lr=1e-6, steps=8)
     straight, stopped = trained(spec, elsewhere(started, tmp_path / "one"), 1), elsewhere(started, tmp_path / "two")
     process = start(spec, stopped, first)
-    wait_for_a_state(process, stopped)
+    alone = psutil.Process(process.pid)
+    wait(process, lambda: len(group := [alone, *others_of(alone)]) == first and all(map(saves_at_a_signal, group)))
     os.killpg(process.pid, signal.SIGUSR1)
     _, said = process.communicate()
     assert process.returncode == 128 + signal.SIGUSR1, said
@@ -139,28 +146,44 @@ def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on
     for victim in ("first, at its start", "first", "second"):
         process = start(spec, place, 2)
         first = psutil.Process(process.pid)
-        while not (others := first.children()):
-            time.sleep(0.01)
+        wait(process, lambda first=first: others_of(first))
+        group = [first, *others_of(first)]
         if victim != "first, at its start":
             wait_for_a_state(process, place)
-        group = [first, *others]
         group[victim == "second"].kill()
         assert process.wait(60) != 0
         _, alive = psutil.wait_procs(group, 60)
         assert not alive
-        assert (place.state / "last.pt").exists() == (victim != "first, at its start")
+        saved = {path.name for path in place.state.glob("*.pt")}
+        assert bool(saved & {"last.pt", "previous.pt"}) == (victim != "first, at its start")
     last = trained(spec, place, 1)
     assert [row["step"] for row in rows(last.history)] == list(range(1, 21))
     assert "resuming after step" in (place.model.parent / "log").read_text()
 
 
+def saves_at_a_signal(process: psutil.Process) -> bool:
+    return signals(process.pid, "SigCgt", signal.SIGUSR1)
+
+
 def wait_for_a_state(process: subprocess.Popen[str], files: trainer.Files) -> None:
     """Until a step more than those there were is saved."""
-    saved = files.state / "last.pt"
-    before = saved.stat().st_mtime_ns if saved.exists() else 0
-    while not saved.exists() or saved.stat().st_mtime_ns == before:
+    before = version(files.state / "last.pt")
+    wait(process, lambda: version(files.state / "last.pt") not in (0, before))
+
+
+def others_of(first: psutil.Process) -> list[psutil.Process]:
+    """The processes that train with the first one, which starts others as well: h5py asks `uname` for the processor."""
+    found = []
+    for process in first.children():
+        with suppress(psutil.Error):
+            found += [process] if "LOCAL_RANK" in process.environ() else []
+    return found
+
+
+def wait(process: subprocess.Popen[str], until: Callable[[], object]) -> None:
+    while not until():
         assert process.poll() is None, process.stderr and process.stderr.read()
-        time.sleep(0.02)
+        time.sleep(0.01)
 
 
 def test_a_batch_that_cannot_be_shared_equally_is_refused_before_anything_starts():

@@ -199,11 +199,16 @@ def test_a_folder_that_others_may_have_made_is_refused(tmp_path, put):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-@pytest.mark.parametrize(("visible", "told"), [("0", True), ("", False), ("NoDevFiles", False)])
-def test_a_job_with_a_gpu_that_torch_does_not_see_is_told(monkeypatch, caplog, visible, told):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+def test_a_job_with_a_gpu_that_torch_does_not_see_fails_unless_it_may_use_the_cpu(monkeypatch):
+    monkeypatch.delenv("SA_SR_CPU", raising=False)
+    for none in ("", "-1", "NoDevFiles"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert gpus.lease(1) == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(UserError, match=r"CUDA_VISIBLE_DEVICES=0\), but torch \S+ sees none"):
+        gpus.lease(1)
+    monkeypatch.setenv("SA_SR_CPU", "1")
     assert gpus.lease(1) == []
-    assert ("this job was given a GPU, but torch" in caplog.text) == told
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

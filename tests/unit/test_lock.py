@@ -27,11 +27,16 @@ try:
     with lock.Lock(Path(sys.argv[1])) as held:
         if sys.argv[2:] and not os.fork():
             held.leave()
+        else:
+            time.sleep(lock.BEAT)
+            held.check()  # for of three at the same moment one may have lost it again
         os.write(1, b"held\\n")
         sys.stdin.readline()
 except lock.Held as e:
     print(e, flush=True)
 """
+PATIENT = HOLDER.replace("0.2, 10", "0.2, 1000")
+"""Who never takes another for dead, however long it shows no sign of life on a busy machine."""
 WAITER = """
 import sys
 from pathlib import Path
@@ -109,12 +114,12 @@ def no_locks(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["kernel", NONE, "ENOSYS", "EOPNOTSUPP"])
 def test_one_process_at_a_time_holds_a_lock_and_the_next_when_it_lets_go(started, tmp_path, kind):
-    first = started(kind, HOLDER, tmp_path / "lock")
+    first = started(kind, PATIENT, tmp_path / "lock")
     assert said(first) == "held"
-    assert said(started(kind, HOLDER, tmp_path / "lock")).startswith(f"process {first.pid} on ")
+    assert said(started(kind, PATIENT, tmp_path / "lock")).startswith(f"process {first.pid} on ")
     first.communicate("\n")
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
-    assert said(started(kind, HOLDER, tmp_path / "lock")) == "held"
+    assert said(started(kind, PATIENT, tmp_path / "lock")) == "held"
 
 
 @pytest.mark.parametrize("kind", ["kernel", NONE])
@@ -144,6 +149,7 @@ def test_a_newcomer_that_is_too_slow_gives_the_winner_its_lock_back(no_locks, tm
     def late(*paths: Path) -> None:
         monkeypatch.setattr(os, "rename", rename)
         fast.__enter__()
+        monkeypatch.setattr(lock, "BEATS", 1000)  # it lives, and will show it
         rename(*paths)
 
     monkeypatch.setattr(os, "rename", late)

@@ -3,6 +3,7 @@
 import pytest
 
 from sa_sr.errors import UserError
+from sa_sr.rank import own_cpus
 from sa_sr.srun import prefix
 
 TWO_NODES = {"nodes": 2, "mpi": "srun", "tasks": 8, "tasks_per_gpu": 1, "cpus_per_task": 4}
@@ -36,3 +37,12 @@ def test_what_cannot_share_a_batch_is_refused():
 def test_mpi_on_one_machine_is_refused():
     with pytest.raises(UserError, match="mpi is for a training on several nodes"):
         prefix(2, 16, mpi="srun")
+
+
+def test_cpus_that_srun_gave_are_those_of_one_process_only_where_srun_started_it(monkeypatch):
+    assert own_cpus() == 0
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "16")
+    assert own_cpus() == 16
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")  # of torchrun's own processes there are several for each task
+    assert own_cpus() == 0

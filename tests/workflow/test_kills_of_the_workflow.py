@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import version
 from tests.workflow.conftest import Workspace
 from tests.workflow.test_kills import rows
 
@@ -36,7 +37,7 @@ def test_a_workflow_that_is_killed_again_and_again_ends_with_the_same_bytes(fini
         assert unlocked.returncode == 0, unlocked.stderr
         before = versions(work, signs)
         run = work.start("--resources", "gpu=2")
-        while versions(work, signs) == before and run.poll() is None:
+        while not versions(work, signs) - before and run.poll() is None:
             time.sleep(0.02)
         time.sleep(chance.uniform(0, 1.5))
         if run.poll() is not None:  # it met a training that had outlived its Snakemake, and said so
@@ -52,7 +53,7 @@ def test_a_workflow_that_is_killed_again_and_again_ends_with_the_same_bytes(fini
 
     for _ in range(2):
         assert work.unlock().returncode == 0
-        if work.start("--resources", "gpu=2").wait(300) == 0:
+        if work.start("--resources", "gpu=2").wait() == 0:
             break
         assert refused(work), (tmp_path / "said").read_text()  # then who waits and starts again gets on
         wait_for_orphans(tmp_path)
@@ -64,8 +65,9 @@ def test_a_workflow_that_is_killed_again_and_again_ends_with_the_same_bytes(fini
     assert not list((tmp_path / ".snakemake/locks").glob("*"))
 
 
-def versions(work: Workspace, signs: list[str]) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for sign in signs for path in work.folder.glob(sign) if path.exists()}
+def versions(work: Workspace, signs: list[str]) -> set[tuple[Path, int]]:
+    """The files there are, each with a number for its content."""
+    return {(path, found) for sign in signs for path in work.folder.glob(sign) if (found := version(path))}
 
 
 def refused(work: Workspace) -> bool:

@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import pytest
-import torch
 import yaml
 
+from tests.processes import signals
 from tests.slurm import cluster
 from tests.workflow.conftest import ROOT, Workspace
 from tests.workflow.test_kills import rows
@@ -36,6 +35,7 @@ SUBMITTED = {*(f"rule_{name}" for name in ("pretrain", "calibrate", "train", "su
              *(f"group_{name}" for name in GROUPS.values())}  # fmt: skip
 """Downloads and resolving, among others, are left to the machine where Snakemake runs."""
 QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-status-checks", "2",
+         "--max-status-checks-per-second", "10",
          "--latency-wait", "5", "--set-threads", "train=1", "pretrain=1", "--jobs", "4"]  # fmt: skip
 """What a machine of two cores wants; the rest is the profile's."""
 
@@ -135,14 +135,30 @@ def test_one_training_runs_on_two_nodes(trained, untrained):
     assert done.returncode == 0, done.stderr
     log = (untrained.folder / f"results/tiny/logs/train/{RUN}.log").read_text()
     assert log.count("one of 2") == log.count(f"{STEPS} steps in ") == 1
-    if not torch.cuda.is_available():  # the cluster's GPUs are not there
-        assert "this job was given a GPU, but torch" in log
     one, two = (rows((work.folder / MODEL).with_name("history.csv")) for work in (trained, untrained))
     assert len(one) == len(two) == STEPS
     assert [float(two[0][name]) for name in TERMS] == pytest.approx([float(one[0][name]) for name in TERMS], rel=1e-3)
     (job,) = [job for job in ended_jobs() if f"WorkDir={untrained.folder} " in job]
     assert "NodeList=n[1-2]" in job
     assert not untrained.planned(MODEL)
+
+
+def test_a_controller_that_is_away_for_a_while_loses_no_job(trained, untrained, monkeypatch):
+    """`squeue` fails and fails, as while slurmctld is started again."""
+    place = untrained.folder / "bin"
+    place.mkdir()
+    (place / "squeue").write_text(f"#!/bin/sh\n[ ! -e {place}/away ] || {{ echo >>{place}/away; exit 1; }}\n"
+                                  f'exec {shutil.which("squeue")} "$@"\n')  # fmt: skip
+    (place / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
+    run = untrained.start(*QUICK, MODEL)
+    with held(untrained, run):
+        (place / "away").touch()
+        wait(lambda: (place / "away").stat().st_size > 20)
+        (place / "away").unlink()
+    assert run.wait(300) == 0, said(untrained)
+    assert said(untrained).count("has been submitted") == 1
+    assert same(trained, untrained)
 
 
 def test_the_log_of_a_job_that_fails_is_shown(tiny, tmp_path):
@@ -175,12 +191,6 @@ def wait(until) -> None:
     while not until():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def signals(process: int, state: str, number: int) -> bool:
-    """Whether a signal waits for a process that stands still (ShdPnd), or has a handler there (SigCgt)."""
-    (mask,) = re.findall(rf"^{state}:\s*(\w+)", Path(f"/proc/{process}/status").read_text(), re.M)
-    return bool(int(mask, 16) >> number - 1 & 1)
 
 
 def said(work: Workspace) -> str:
