@@ -8,6 +8,7 @@ a killed training for some seconds do not keep its GPU.
 import fcntl
 import logging
 import os
+import re
 import shlex
 import socket
 import stat
@@ -27,10 +28,12 @@ log = logging.getLogger("sa_sr")
 FOLDER = Path(f"/tmp/sa_sr-gpus-{os.getuid()}")
 """Not in $TMPDIR, which two shells may have set to different folders."""
 POLL_SECONDS = 1.0
-NO_DEVICE = "", "-1", "NoDevFiles"
-"""What CUDA_VISIBLE_DEVICES says where there is to be no GPU, the last one by Slurm."""
+VISIBLE = "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"
+"""Environment variables by which Slurm, or a person, says which GPUs a job has."""
+DEVICE = re.compile(r"\d|GPU-|MIG-")
+"""How they begin then. Where there is to be none they are empty, -1, none, or NoDevFiles (Slurm)."""
 CPU = "SA_SR_CPU"
-"""Environment variable: where it is set, a job whose GPU is not seen computes on the CPU."""
+"""Environment variable: where it is 1, a job whose GPU is not seen computes on the CPU."""
 OURS = "SA_SR_GPUS"
 """Environment variable: the number of the process that has a lease, and the names of its devices."""
 _open: list[object] = []
@@ -45,11 +48,11 @@ def lease(count: int) -> list[int]:
     UserError where the environment promises a GPU that is not seen: a CPU would hold it for days.
     """
     names = devices()
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "-1")
-    if not names and visible not in NO_DEVICE and CPU not in os.environ:
+    given = [f"{name}={os.environ.get(name)}" for name in VISIBLE if DEVICE.match(os.environ.get(name, ""))]
+    if not names and given and os.environ.get(CPU) != "1":
         raise UserError(
-            f"a GPU was given (CUDA_VISIBLE_DEVICES={visible}), but torch {version('torch')} sees none: install a "
-            f"torch for the CUDA of the driver here, or set {CPU}=1 to compute on the CPU all the same"
+            f"a GPU was given ({given[0]}), but torch {version('torch')} sees none: install a torch for the driver "
+            f"here, or set {CPU}=1 to compute on the CPU all the same"
         )
     return [names.index(name) for name in take(names, count, FOLDER)] if names else []
 

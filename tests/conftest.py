@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from sa_sr import gpus
 from sa_sr.data.assets import find
@@ -14,8 +14,9 @@ from sa_sr.data.fetch import download
 from sa_sr.errors import UserError
 
 ROOT = Path(__file__).parent.parent
-settings.register_profile("unhurried", settings(), deadline=None)  # a busy machine is no failure
+settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+os.environ.setdefault("SA_SR_CPU", "1")  # where no GPU is seen, whatever the environment says
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks in tests are small: more threads only wait for each other
 
 

@@ -112,8 +112,10 @@ def others_may_fail() -> Iterator[None]:
             raise
         if rank():
             end(1)
+        seen = str(e).partition("\n")[0]
         raise UserError(
-            "another process of this training has failed; what it said is above, or it was killed, as for its memory"
+            f"another process of this training has ended, or can't be reached ({seen}); if it has not said above why, "
+            "it may have been killed, as for its memory"
         ) from e
 
 

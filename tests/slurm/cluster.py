@@ -85,7 +85,7 @@ def stop() -> None:
     _, lasting = psutil.wait_procs(daemons, 20)
     for daemon in lasting:
         daemon.kill()
-    psutil.wait_procs(lasting)
+    psutil.wait_procs(lasting, 20)
     for name in configuration():  # with slurm.conf left behind every start of Snakemake would wait for the controller
         (ETC / name).unlink(missing_ok=True)
     hosts = HOSTS.read_text()

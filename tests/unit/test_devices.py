@@ -94,9 +94,7 @@ def assert_alike(one: trainer.Files, other: trainer.Files) -> None:
         for step, (mine, theirs) in enumerate(zip(a, b, strict=True)):
             rel = 1e-5 if step == 0 else 1e-3
             for name in mine.keys() - {"samples_per_s"}:
-                grain = (
-                    3e-4 if name == "out_of_range" else 0
-                )  # a count of 12,288 values, one of which may be on the edge
+                grain = 3e-4 if name == "out_of_range" else 0  # it counts 12,288 values, some of them on the edge
                 assert theirs[name] == pytest.approx(mine[name], rel=rel, abs=grain), name
     mine, theirs = load_file(one.model), load_file(other.model)
     assert length(mine, theirs) < length(mine, load_file(one.init)) / 100

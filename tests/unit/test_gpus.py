@@ -200,8 +200,8 @@ def test_a_folder_that_others_may_have_made_is_refused(tmp_path, put):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_job_with_a_gpu_that_torch_does_not_see_fails_unless_it_may_use_the_cpu(monkeypatch):
-    monkeypatch.delenv("SA_SR_CPU", raising=False)
-    for none in ("", "-1", "NoDevFiles"):
+    monkeypatch.setenv("SA_SR_CPU", "0")
+    for none in ("", "-1", "none", "NoDevFiles"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
         assert gpus.lease(1) == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")

@@ -164,7 +164,6 @@ def slurm() -> None:
     if cluster.ready() != set(cluster.NODES):
         missing = "no test cluster runs: python -m tests.slurm.cluster start"
         pytest.fail(missing) if os.environ.get("CI") and cluster.possible() else pytest.skip(missing)
-    os.environ["SA_SR_CPU"] = "1"  # its GPUs are not there
 
 
 @pytest.fixture(scope="session")

@@ -143,19 +143,20 @@ def test_one_training_runs_on_two_nodes(trained, untrained):
     assert not untrained.planned(MODEL)
 
 
-def test_a_controller_that_is_away_for_a_while_loses_no_job(trained, untrained, monkeypatch):
-    """`squeue` fails and fails, as while slurmctld is started again."""
-    place = untrained.folder / "bin"
+def test_a_squeue_that_fails_for_a_while_loses_no_job(trained, untrained, monkeypatch):
+    """As it does while the controller has too much to do."""
+    place, busy, asked = (untrained.folder / name for name in ("bin", "busy", "asked"))
     place.mkdir()
-    (place / "squeue").write_text(f"#!/bin/sh\n[ ! -e {place}/away ] || {{ echo >>{place}/away; exit 1; }}\n"
-                                  f'exec {shutil.which("squeue")} "$@"\n')  # fmt: skip
+    (place / "squeue").write_text(
+        f'#!/bin/sh\n[ ! -e {busy} ] || {{ echo >>{asked}; exit 1; }}\nexec {shutil.which("squeue")} "$@"\n'
+    )
     (place / "squeue").chmod(0o755)
     monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
     run = untrained.start(*QUICK, MODEL)
     with held(untrained, run):
-        (place / "away").touch()
-        wait(lambda: (place / "away").stat().st_size > 20)
-        (place / "away").unlink()
+        busy.touch()
+        wait(lambda: asked.exists() and asked.stat().st_size > 20)
+        busy.unlink()
     assert run.wait(300) == 0, said(untrained)
     assert said(untrained).count("has been submitted") == 1
     assert same(trained, untrained)

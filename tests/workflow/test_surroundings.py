@@ -8,6 +8,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,8 @@ def test_a_second_snakemake_stops_at_once_and_the_first_is_undisturbed(odd):
         os.killpg(first.pid, signal.SIGSTOP)  # it would be done before the second has begun
         second = odd.snakemake(CSV)
     finally:
-        os.killpg(first.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.killpg(first.pid, signal.SIGCONT)
         status = first.wait(120)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stderr
