@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from sa_sr.errors import UserError
 from sa_sr.render import curves, style
 from sa_sr.render.curves import figure_curves
+from tests.drawn import has_colour, read
 
 HISTORY = ["step", "l_g_total", "l_g_pix", "l_g_sa", "l_g_percep", "l_g_gan", "sa_share", "l_d", "d_real", "d_fake"]
 
@@ -36,15 +36,6 @@ def write_training(root: Path, steps: int, every: int = 1, extractors=("none", "
             rows.writerows([head, [steps // 2, 0.5 + k, 25, 1], [steps, 0.6 + k, 26, 0]])
         histories[extractor], vals[extractor] = folder / "history.csv", folder / "val.csv"
     return histories, vals
-
-
-def read(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
-
-
-def has_colour(image: np.ndarray, colour: str) -> bool:
-    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
-    return bool((np.abs(image.astype(int) - rgb).max(axis=2) <= 2).sum() > 50)
 
 
 @pytest.mark.parametrize(("steps", "every"), [(1, 1), (4, 1), (30, 1), (500_000, 250)])

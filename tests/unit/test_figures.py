@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment, StrictUndefined
-from PIL import Image
 from skimage import data as photos
 
 from sa_sr.data.resize import imresize
@@ -19,15 +18,12 @@ from sa_sr.errors import UserError
 from sa_sr.render import figures, style
 from sa_sr.render.figures import choose_crop, figure_comparison, figure_edge_maps
 from sa_sr.storage import h5_reader, h5_writer, put
+from tests.drawn import read
 
 REPORT = Path(__file__).parents[2] / "workflow" / "report"
 WIDTH, GUTTER = 1432, 12
 NAMES = {"Bicubic": "bicubic", "ESRGAN": "esrgan-none-s1", "SA-ESRGAN (lv)": "esrgan-local_variance-s1"}
 NAMES |= {"SA-ESRGAN (canny)": "esrgan-canny-s1"}
-
-
-def read(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def sharpened(image: np.ndarray, amount: float) -> np.ndarray:

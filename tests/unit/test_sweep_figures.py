@@ -19,7 +19,7 @@ from sa_sr.render import plane, style, sweep
 from sa_sr.render.placing import Scene, arrange
 from sa_sr.render.plane import PlaneSpec, figure_plane
 from sa_sr.render.sweep import SweepSpec, figure_sweep
-from tests.unit.test_figures import has_colour, read
+from tests.drawn import has_colour, read
 
 # the demo's ESRGAN on photos_test: LPIPS, PSNR and SSIM of the baseline and of Canny with these beta2, differences with
 # their intervals, and the shares in training
