@@ -103,7 +103,7 @@ def _bind_to_first() -> None:
 def others_may_fail() -> Iterator[None]:
     """End this process where another one of the training has ended in the middle of it.
 
-    Raises UserError in the first process; any other goes without a word, for whichever has failed has said why.
+    Raises UserError in the first process, which speaks for all; any other goes without a word.
     """
     try:
         yield
