@@ -17,6 +17,7 @@ from sa_sr.errors import UserError
 from sa_sr.lock import Held, Lock
 from sa_sr.training.state import StateFolder
 from tests.conftest import ROOT
+from tests.processes import suspend
 
 HOLDER = """
 import os, sys, time
@@ -169,7 +170,7 @@ def test_a_training_without_locks_refuses_another_and_stops_where_it_was_taken_o
     with pytest.raises(UserError, match=f"is in use by process {first.pid} on .*; wait until it is done"):
         StateFolder(tmp_path, "a").__enter__()
     lock.BEAT = 0.1
-    first.send_signal(signal.SIGSTOP)
+    suspend(first.pid)
     with StateFolder(tmp_path, "a") as folder:
         folder.save({"step": 3})
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.processes import signals
+from tests.processes import signals, suspend
 from tests.slurm import cluster
 from tests.workflow.conftest import ROOT, Workspace
 from tests.workflow.test_kills import rows
@@ -179,7 +179,7 @@ def held(work: Workspace, run: subprocess.Popen[bytes]) -> Iterator[tuple[int, s
     assert run.poll() is None, said(work)
     process, job = re.findall(r"process (\d+) .*Slurm job (\d+)", lock.read_text())[0]
     wait(lambda: signals(int(process), "SigCgt", signal.SIGTERM))  # from here on it saves before it ends
-    os.kill(int(process), signal.SIGSTOP)
+    suspend(int(process))
     try:
         yield int(process), job
     finally:
