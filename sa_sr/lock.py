@@ -94,8 +94,10 @@ class Lock:
                 time.sleep(BEAT)
                 if (now := self._read()) != before:
                     break
-            if now != before and now[0]:
-                raise Held(_name(now[0]))
+            if now != before:
+                if now[0]:
+                    raise Held(_name(now[0]))
+                continue  # let go of, or another newcomer has just created it
             aside = self.beating.with_name(f"{self.beating.name}.{uuid.uuid4().hex}")
             with suppress(FileNotFoundError):  # it was removed, or another newcomer was faster
                 os.rename(self.beating, aside)

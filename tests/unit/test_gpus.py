@@ -31,6 +31,12 @@ print(*(",".join(gpus.take(names, count, folder)) for count in counts), flush=Tr
 HOLDING = HOLDER + "time.sleep(600)"
 
 
+@pytest.fixture(autouse=True)
+def without_a_lease(monkeypatch) -> None:
+    """What trained in this process before may have one, which its children would share."""
+    monkeypatch.delenv(gpus.OURS, raising=False)
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Start Python code with arguments, and end it with the test."""

@@ -166,10 +166,10 @@ def test_a_training_without_locks_refuses_another_and_stops_where_it_was_taken_o
 ):
     first = started(NONE, STATE, tmp_path)
     assert said(first) == "held"
-    lock.BEAT = 1  # longer than its own
+    lock.BEAT, lock.BEATS = 1, 1000  # longer than its own, and patient
     with pytest.raises(UserError, match=f"is in use by process {first.pid} on .*; wait until it is done"):
         StateFolder(tmp_path, "a").__enter__()
-    lock.BEAT = 0.1
+    lock.BEAT, lock.BEATS = 0.1, 4
     suspend(first.pid)
     with StateFolder(tmp_path, "a") as folder:
         folder.save({"step": 3})

@@ -24,7 +24,8 @@ from sa_sr.models import checkpoints
 from sa_sr.plugins import find
 from tests.processes import version
 
-STEPS = 40
+STEPS = 120
+"""So many that some are left where the test itself is slow to look."""
 KILLS = 6
 """For each of four trainings, so 24 in all."""
 SIZES = {
