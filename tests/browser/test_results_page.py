@@ -19,9 +19,9 @@ from tests.experiment import FRAMES, HOSTILE, LABEL, experiment, photo, spec
 
 FACE, HOSTILE_ITEM, CLIP = "2", "1", "3"
 """Digits that choose the items; within a data set they stand in the order of their names."""
-expect.set_options(timeout=30_000)  # as long as Playwright waits elsewhere
 PANES = 6  # truth, LR, bicubic and three runs
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 375, "height": 812}
+expect.set_options(timeout=30_000)  # as long as Playwright waits elsewhere
 
 
 @pytest.fixture(scope="module")

@@ -161,6 +161,23 @@ def test_a_newcomer_that_is_too_slow_gives_the_winner_its_lock_back(no_locks, tm
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
+def test_a_lock_that_has_just_been_created_and_says_nothing_yet_stays_in_its_place(no_locks, tmp_path, monkeypatch):
+    """Another newcomer was faster, and is between creating the file and writing its name there."""
+    file = tmp_path / "lock.held"
+    file.write_text("process 1 on another machine\n")
+
+    def create() -> None:
+        file.unlink()
+        file.touch()
+
+    steps = iter([create, lambda: file.write_text("process 2 on another machine\n")])
+    monkeypatch.setattr(lock.time, "sleep", lambda _: next(steps)())
+    monkeypatch.setattr(os, "rename", lambda *_: pytest.fail("moved a lock that is held"))
+    with pytest.raises(Held, match="process 2 on another machine"):
+        Lock(tmp_path / "lock").__enter__()
+    assert file.read_text() == "process 2 on another machine\n"
+
+
 def test_a_training_without_locks_refuses_another_and_stops_where_it_was_taken_over_while_suspended(
     started, no_locks, tmp_path
 ):
