@@ -17,6 +17,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/records.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/edges.smk"
 include: "workflow/rules/train.smk"
@@ -33,6 +34,11 @@ onstart:
     if missing := missing_data():
         logger.error(f"{missing}\nNo job was started.")
         sys.exit(1)
+    freeze_plan()
+
+
+onsuccess:
+    check_end()
 
 
 localrules:
@@ -42,7 +48,6 @@ localrules:
     resolve_pretrain,
     aggregate,
     statistics,
-    all_data,
     table,
     details,
     claims,

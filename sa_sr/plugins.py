@@ -5,6 +5,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from sa_sr import plan
 from sa_sr.errors import UserError
 from sa_sr.provenance import modules
 
@@ -34,7 +35,7 @@ def find(kind: str, name: str) -> Any:
         there = f"there is: {', '.join(known)}, or give package.module:attribute"
         raise UserError(f"no {kind} plugin {name!r}{hint}; {there}") from e
     FOUND.add(module_name(kind, name))
-    modules(module_name(kind, name))  # remembers the code as it is now
+    plan.check(modules(module_name(kind, name)))  # remembers the code as it is now
     return plugin
 
 

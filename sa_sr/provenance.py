@@ -65,6 +65,12 @@ def modules(*roots: str) -> list[str]:
     return [f"{name}@{_hash(name)}" for name in found] + [_version(LIBRARIES[name]) for name in sorted(libraries)]
 
 
+def forget() -> None:
+    """Read the modules again at the next question: a long-lived process else remembers them as they were."""
+    for remembered in (_file, _tree, _imports, _hash, _version):
+        remembered.cache_clear()
+
+
 def digest(path: str | Path) -> str:
     """SHA-256 of a file's content, hexadecimal."""
     with open(path, "rb") as f:

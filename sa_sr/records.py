@@ -9,14 +9,14 @@ import inspect
 import json
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, Self, get_args, get_type_hints
 
-from sa_sr import __version__, plugins
+from sa_sr import __version__, plan, plugins
 from sa_sr.errors import UserError
 from sa_sr.files import record_of, write_text
 from sa_sr.provenance import code, digest
@@ -93,8 +93,9 @@ def _parsed(text: str) -> Any:
 def recording(call: Call) -> Iterator[None]:
     """Record what makes the outputs of a call in this block, one record beside each.
 
-    Inputs and code are those of the beginning, which the call works with, whatever happens to them meanwhile. An
-    input that is not what a stage has made under its name is set aside, and a UserError says so.
+    The code and the inputs are those of the beginning. Raises UserError where the code is not what the run was planned
+    with, where an input is not what a stage has made under its name (the input is set aside), and where an input
+    changes in the block, for nobody knows which content the outputs are made of.
     """
     plugins.FOUND.clear()
     inputs = {path: content(path) for path in call.inputs if Path(path).is_file()}
@@ -103,20 +104,54 @@ def recording(call: Call) -> Iterator[None]:
             from sa_sr.damage import set_aside  # imports h5py
 
             raise UserError(set_aside(Path(path), f"it is not the file that {made['command']} made there"))
-    code(call.command)  # remembers the modules as they are now
+    plan.check(code(call.command))  # remembers the modules as they are now
     yield
-    found = sorted(plugins.FOUND)
-    made = {
+    for path, found in inputs.items():
+        if not same(path, found):
+            raise UserError(f"{path} was changed while {call.command} read it; run the same command again")
+    made = _record(call, inputs, sorted(plugins.FOUND))
+    for path in call.outputs:
+        _write(path, made)
+
+
+def _record(call: Call, inputs: dict[str, Any], plugins: list[str]) -> dict[str, Any]:
+    return {
         "command": call.command,
         "settings": call.settings,
         "inputs": inputs,
-        "plugins": found,
-        "code": code(call.command, *found),
+        "plugins": plugins,
+        "code": code(call.command, *plugins),
         "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "by": f"sa_sr {__version__}, Python {platform.python_version()}",
     }
-    for path in call.outputs:
-        write_text(record_of(path), json.dumps(made | {"content": _measured(path)}, indent=1) + "\n")
+
+
+def _write(artefact: str, made: dict[str, Any]) -> None:
+    text = json.dumps({"content": _measured(artefact)} | made, indent=1)
+    write_text(record_of(artefact), text + "\n")
+
+
+def renew(call: Call) -> None:
+    """Renew the size and times in the records of a call, so that the next look at the same files reads none of them.
+
+    The files are known to be what the call makes. Files that were copied have other times and the same content; a
+    download that somebody has put in its place has no record. A record that can't be written stays as it is.
+    """
+    for output in call.outputs:
+        made = read(output)
+        if made is None:
+            renewed = _record(call, {}, [])
+        else:
+            inputs = {path: _renewed(path, recorded) for path, recorded in made["inputs"].items()}
+            renewed = made | {"inputs": inputs, "content": _renewed(output, made["content"])}
+        if renewed != made:
+            with suppress(OSError):
+                _write(output, renewed)
+
+
+def _renewed(path: str, recorded: dict[str, Any]) -> dict[str, Any]:
+    now = _measured(path) if Path(path).is_file() and not _untouched(path, recorded) else recorded
+    return now if now["sha256"] == recorded["sha256"] else recorded
 
 
 def read(artefact: str | Path) -> dict[str, Any] | None:
@@ -130,13 +165,19 @@ def read(artefact: str | Path) -> dict[str, Any] | None:
 
 
 def content(path: str) -> dict[str, Any]:
-    """SHA-256, size and time of a file; the checksum is that of its record where size and time say that it holds."""
+    """SHA-256, size and times of a file; the checksum is that of its record where size and times say that it holds."""
     made = read(path)
     return made["content"] if made and _untouched(path, made["content"]) else _measured(path)
 
 
 def same(path: str, recorded: dict[str, Any]) -> bool:
-    """Whether a file has the content that was recorded; it is read only where its size or time differ."""
+    """Whether a file is there and has the content that was recorded; it is read only where its size or a time differ.
+
+    The time of the last change of the file's entry (ctime) counts too: no tool sets it back, so that a file that takes
+    the place of another is noticed, also where both have one size and one time of modification.
+    """
+    if not Path(path).is_file():
+        return False
     return _untouched(path, recorded) or content(path)["sha256"] == recorded["sha256"]
 
 
@@ -157,4 +198,4 @@ def _untouched(path: str, recorded: dict[str, Any]) -> bool:
 
 def _stamp(path: str) -> dict[str, int]:
     status = Path(path).stat()
-    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+    return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "ctime_ns": status.st_ctime_ns}

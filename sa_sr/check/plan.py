@@ -25,7 +25,6 @@ def jobs(config: Config) -> dict[str, int]:
     planned = {
         "download": len(needed(config)),
         "prepare": len(used(config)),
-        "all_data": 1,
         "extract_edges": len(edge_files(config)),
         "resolve_pretrain": pretrainings,
         "pretrain": pretrainings,

@@ -11,9 +11,11 @@ from typer.testing import CliRunner
 
 from sa_sr import provenance, records
 from sa_sr.cli import app
+from sa_sr.errors import UserError
 from sa_sr.provenance import code, digest
 from sa_sr.records import Call, recording
 from sa_sr.stage import STAGES, call_of
+from sa_sr.verdict import _settings, differences
 
 SPEC = {"kind": "images", "sources": [{"folder": "photos", "crop": [100, 100, 64, 48]}]}
 
@@ -63,18 +65,56 @@ def test_only_another_content_counts(place):
     assert not records.same("photos/coffee.png", recorded)
 
 
-def test_a_record_is_of_the_code_and_the_inputs_that_were_there_at_the_beginning(place, monkeypatch):
-    """Both may be edited while a training runs."""
-    before, photo = code("prepare"), digest("photos/coffee.png")
-    made = Call("prepare", {}, ["photos/coffee.png"], ["out"])
-    with recording(made):
-        Path("photos/coffee.png").write_bytes(b"another")
+def test_a_record_is_of_the_code_that_was_there_at_the_beginning(place, monkeypatch):
+    """It may be edited while a training runs."""
+    before = code("prepare")
+    with recording(Call("prepare", {}, ["photos/coffee.png"], ["out"])):
         monkeypatch.setattr(provenance, "ROOT", place)  # where there is no module at all
         Path("out").touch()
     monkeypatch.undo()
-    record = json.loads((place / ".out.made.json").read_text())
-    assert record["inputs"]["photos/coffee.png"]["sha256"] == photo
-    assert record["code"] == before
+    assert json.loads((place / ".out.made.json").read_text())["code"] == before
+
+
+def test_an_input_that_changes_while_it_is_read_is_an_error(place):
+    photo = Path("photos/coffee.png")
+
+    def make() -> None:
+        with recording(Call("prepare", {}, [str(photo)], ["out"])):
+            Path("out").touch()
+            photo.write_bytes(photo.read_bytes()[:-1] + b"\0")
+
+    with pytest.raises(UserError, match=r"photos/coffee\.png was changed while prepare read it; run"):
+        make()
+    assert not Path(".out.made.json").exists()
+
+
+def test_an_input_that_is_not_what_a_stage_made_under_its_name_is_set_aside(place):
+    content = Path("data/a.h5").read_bytes()
+    Path("data/a.h5").write_bytes(content[:-1] + b"\0")
+    done = CliRunner().invoke(app, ["bicubic", "data/a.h5", "--out", "b.h5"])
+    assert str(done.exception).startswith(
+        "data/a.h5: damaged (it is not the file that prepare made there), set aside as damaged-a.h5; run the same"
+    )
+    assert [path.name for path in Path("data").glob("*.h5")] == ["damaged-a.h5"]
+
+
+def test_the_order_of_settings_counts_where_it_is_not_sorted():
+    claims = {"psnr": 1, "ssim": 2}
+    call = Call("claims", {"claims": claims}, [], ["claims.csv"])
+    assert list(_settings(call, {"claims": claims})) == []
+    assert list(_settings(call, {"claims": dict(reversed(claims.items()))})) == ["the order of its settings is another"]
+
+
+def test_a_download_that_was_put_in_its_place_by_hand_gets_a_record(place):
+    Path("a.bin").write_bytes(b"a")
+    call = Call("download", {"name": "a.bin", "sha256": digest("a.bin")}, [], ["a.bin"])
+    assert list(differences(call)) == []
+    records.renew(call)
+    made = records.read("a.bin")
+    assert made is not None
+    assert made["content"]["sha256"] == digest("a.bin")
+    Path("a.bin").write_bytes(b"b")
+    assert list(differences(call)) == [f"a.bin has not the checksum {call.settings['sha256']}"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "no record", "[1]", '{"command": "prepare"}'])

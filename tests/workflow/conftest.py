@@ -1,11 +1,14 @@
 """A workspace for Snakemake: its own folder, the repository's Snakefile, downloads shared with the repository."""
 
 import copy
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,9 @@ from tests.slurm import cluster
 from tests.workflow import forked
 
 ROOT = Path(__file__).parents[2]
+PARTS = ["Snakefile", "workflow", "profiles", "sa_sr", "config"]
+"""Of the repository: all that a run needs."""
+NO_CACHES = shutil.ignore_patterns("__pycache__")  # where other processes write
 
 
 @dataclass
@@ -176,3 +182,38 @@ def finished(tiny) -> Workspace:
 
 def photo(name: str) -> Image.Image:
     return Image.fromarray(np.asarray(Image.open(f"{skimage.__path__[0]}/data/{name}.png").convert("RGB")))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """Another checkout of the repository, with other times of all files."""
+    place = tmp_path_factory.mktemp("clone")
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, place / part, copy_function=shutil.copyfile, ignore=NO_CACHES)
+        else:
+            shutil.copyfile(ROOT / part, place / part)
+    return place
+
+
+def edited(config: dict, values: dict[str, object]) -> dict:
+    """A copy of a configuration with other values at dotted paths."""
+    config = json.loads(json.dumps(config))  # no part of it is shared
+    for path, value in values.items():
+        *way, key = path.split(".")
+        place = config
+        for name in way:
+            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+        place[key] = value
+    return config
+
+
+@contextmanager
+def changed(path: Path, edit: Callable[[bytes], bytes]) -> Iterator[None]:
+    """A file with another content for a while."""
+    before = path.read_bytes()
+    path.write_bytes(edit(before))
+    try:
+        yield
+    finally:
+        path.write_bytes(before)

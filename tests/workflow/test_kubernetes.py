@@ -23,7 +23,6 @@ INPUTS = [
     *(f"results/tiny/data/clips_{role}.h5" for role in ("train", "val")),
     *(f"results/tiny/edges/clips_{role}/none.h5" for role in ("train", "val")),
     "results/tiny/pretrain/vsrresfeatgan-s1/model.safetensors",
-    "results/tiny/data/.complete",
 ]
 
 

@@ -15,7 +15,6 @@ def test_the_demo_is_exactly_these_jobs(demo):
     assert demo.planned() == {
         "download": len(used_assets(demo.config)),
         "prepare": 7,
-        "all_data": 1,
         "extract_edges": 4 * 3 + 2,  # training and validation sets; the photo of Figure 1 without `none`
         "resolve_pretrain": models,
         "resolve": runs,

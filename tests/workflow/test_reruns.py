@@ -1,19 +1,16 @@
 """After an edit exactly those stages run again which depend on what was edited."""
 
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.workflow.conftest import ROOT, Workspace
+from tests.workflow.conftest import ROOT, Workspace, changed, edited
 
-PARTS = ["Snakefile", "workflow", "profiles", "sa_sr", "config"]
-"""Of the repository: all that a run needs."""
 ESRGAN, VSR = {"esrgan": 3}, {"vsrresfeatgan": 3}
 TESTED = {"esrgan": 2, "vsrresfeatgan": 1}
 """Test sets of each model."""
@@ -31,44 +28,6 @@ def trained(**runs: int) -> dict[str, int]:
     tested = sum(count * TESTED[model] for model, count in runs.items())
     follow = {"super_resolve": tested, "evaluate": tested, "shares": 1, "health": 1, "curves": len(runs)}
     return {"train": sum(runs.values()), **follow, **TAIL}
-
-
-NO_CACHES = shutil.ignore_patterns("__pycache__")  # where other processes write
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory) -> Path:
-    """Another checkout of the repository, with other times of all files."""
-    place = tmp_path_factory.mktemp("clone")
-    for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, place / part, copy_function=shutil.copyfile, ignore=NO_CACHES)
-        else:
-            shutil.copyfile(ROOT / part, place / part)
-    return place
-
-
-def edited(config: dict, values: dict[str, object]) -> dict:
-    """A copy of a configuration with other values at dotted paths."""
-    config = json.loads(json.dumps(config))  # no part of it is shared
-    for path, value in values.items():
-        *way, key = path.split(".")
-        place = config
-        for name in way:
-            place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
-        place[key] = value
-    return config
-
-
-@contextmanager
-def changed(path: Path, edit: Callable[[bytes], bytes]) -> Iterator[None]:
-    """A file with another content for a while."""
-    before = path.read_bytes()
-    path.write_bytes(edit(before))
-    try:
-        yield
-    finally:
-        path.write_bytes(before)
 
 
 EDITS = {
@@ -91,15 +50,13 @@ EDITS = {
     ),
     "a test set": (
         {"datasets.photos_test.sources.0.reduce": 2},
-        {"prepare": 1, "all_data": 1, "bicubic": 1, "extract_edges": 2, "edge_maps": 1, "super_resolve": 3}
-        | {"evaluate": 4, **TAIL},
+        {"prepare": 1, "bicubic": 1, "extract_edges": 2, "edge_maps": 1, "super_resolve": 3} | {"evaluate": 4, **TAIL},
         "datasets.photos_test.sources.0.reduce was 1, is 2\n  prepare: results/tiny/data/photos_test.h5",
     ),
     "the blur of a training set": (
         {"datasets.clips_train.degradation": "BD"},
         {
             "prepare": 1,
-            "all_data": 1,
             "extract_edges": 3,
             "pretrain": 1,
             "calibrate": 2,
@@ -309,7 +266,7 @@ def test_neither_a_fresh_clone_nor_comments_and_docstrings_in_it_count(finished,
         assert again.planned() == {}
 
 
-PHOTO = {"prepare": 1, "all_data": 1, "bicubic": 1, "extract_edges": 2, "edge_maps": 1, "super_resolve": 3}
+PHOTO = {"prepare": 1, "bicubic": 1, "extract_edges": 2, "edge_maps": 1, "super_resolve": 3}
 PHOTO |= {"evaluate": 4, **TAIL}
 
 
@@ -350,7 +307,7 @@ def another_version(clone: Path, library: str) -> Iterator[None]:
 
 FOLLOWS = {
     "prepare": [
-        *("all_data", "extract_edges", "bicubic", "pretrain", "calibrate", "train"),
+        *("extract_edges", "bicubic", "pretrain", "calibrate", "train"),
         *("super_resolve", "evaluate", "edge_maps", "comparison", "results_page"),
     ],
     "extract_edges": ["pretrain", "calibrate", "train", "edge_maps"],

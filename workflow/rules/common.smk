@@ -12,9 +12,10 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import contains_wildcard
 from snakemake.logging import logger
 
+from sa_sr import plan
 from sa_sr.config import load
-from sa_sr.config.claims import load_claims
-from sa_sr.config.reading import read
+from sa_sr.config.claims import Claims
+from sa_sr.config.reading import check, read
 from sa_sr.config.section import by_number
 from sa_sr.data.presence import lacking, sources, used
 from sa_sr.errors import UserError
@@ -27,12 +28,15 @@ from sa_sr.srun import prefix as srun_prefix
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 OWN_CLAIMS = "config/claims.yaml"
+if not os.path.isfile(OWN_CLAIMS):
+    OWN_CLAIMS = f"{workflow.basedir}/{OWN_CLAIMS}"
 
 try:
-    for file in workflow.configfiles:
-        read(Path(file))  # Snakemake takes the last of two equal keys
+    READ = {path: read(Path(path)) for path in map(str, [*workflow.configfiles, OWN_CLAIMS])}
+    if not workflow.is_main_process and plan.PLANNED in config:  # a job of a planned run
+        READ[OWN_CLAIMS] = plan.enter(Path(workflow.configfiles[0]), config)
+    CLAIMS = check(Claims, READ[OWN_CLAIMS], OWN_CLAIMS)
     CFG = load(config, ", ".join(str(f) for f in workflow.configfiles))
-    CLAIMS = load_claims(Path(OWN_CLAIMS if os.path.isfile(OWN_CLAIMS) else f"{workflow.basedir}/{OWN_CLAIMS}"))
 except UserError as e:
     raise WorkflowError(str(e))
 
@@ -87,12 +91,6 @@ def files_of(dataset):
     for path in filter(contains_wildcard, found):
         raise WorkflowError(f"{path}: Snakemake takes {{...}} in a path for a wildcard; rename the file or folder")
     return found
-
-
-def sizes(dataset):
-    """Bytes of each of one's own files: Snakemake looks only into inputs that are newer than the output, and a photo
-    that takes the place of another may be older."""
-    return text([os.path.getsize(path) for path in files_of(dataset) if not path.startswith(f"{ASSETS}/")])
 
 
 def missing_data():

@@ -1,4 +1,5 @@
-# From the network to HDF5: assets, HR and LR images, bicubic frames.
+# From the network to HDF5: assets, HR and LR images, bicubic frames. Data come first, so that a file which can't be read
+# is known before the GPU hours.
 
 
 rule download:
@@ -6,6 +7,7 @@ rule download:
         f"{ASSETS}/{{asset}}",
     log:
         f"{OUT}/logs/download/{{asset}}.log",
+    priority: 1
     params:
         # what the file is; a further mirror or another word about it is no reason to fetch 34 GB again, so that the
         # rest is a function of the output, which Snakemake does not compare
@@ -24,19 +26,10 @@ rule prepare:
         f"{OUT}/logs/prepare/{{dataset}}.log",
     benchmark:
         f"{OUT}/logs/prepare/{{dataset}}.tsv"
+    priority: 1
     params:
         spec=lambda wc: CFG.datasets[wc.dataset].canonical(),
-        sizes=lambda wc: sizes(wc.dataset),
         assets=ASSETS,
         code=code("prepare"),
     shell:
         "sa-sr prepare --spec {params.spec:q} --assets {params.assets} --out {output} --log {log}"
-
-
-rule all_data:
-    # Trainings wait for this, so that a file which can't be read is known before the first GPU hour. They take it as
-    # `ancient`: it orders the jobs and never makes one run again.
-    input:
-        [data(name) for name in used(CFG)],
-    output:
-        touch(f"{OUT}/data/.complete"),

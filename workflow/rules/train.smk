@@ -58,7 +58,6 @@ rule pretrain:
         val_data=lambda wc: data(CFG.model(wc.model).val_set),
         val_weights=lambda wc: edges(CFG.model(wc.model).val_set, "none"),
         init=lambda wc: asset(CFG.model(wc.model).init),
-        all_data=ancient(f"{OUT}/data/.complete"),
     output:
         model=f"{OUT}/pretrain/{{model}}-s{{seed}}/model.safetensors",
         history=f"{OUT}/pretrain/{{model}}-s{{seed}}/history.csv",
@@ -87,7 +86,6 @@ rule train:
         unpack(lambda wc: learns_from(wc.run)),
         unpack(lambda wc: validated_on(wc.run)),
         run=f"{OUT}/train/{{run}}/run.json",
-        all_data=ancient(f"{OUT}/data/.complete"),
     output:
         model=f"{OUT}/train/{{run}}/model.safetensors",
         history=f"{OUT}/train/{{run}}/history.csv",
