@@ -64,7 +64,7 @@ def check(tags: Iterable[str]) -> None:
 
     tags: fingerprints of now, as `sa_sr.provenance.code` gives them. What the plan does not name is not compared.
     """
-    if VARIABLE not in os.environ:
+    if not os.environ.get(VARIABLE):
         return
     path = Path(os.environ[VARIABLE])
     try:

@@ -23,6 +23,13 @@ def planned_call(job):
     return call_of(app, shlex.split(command.partition("sa-sr ")[2]))
 
 
+class Differences(ParamsChange):
+    """What is not as it was; Snakemake prints this as its reason."""
+
+    def __str__(self):
+        return "; ".join(sorted(self.only_new))
+
+
 class Recorded:
     """For a class of Snakemake's that keeps notes: the notes give way to the records beside the files that a stage has made.
 
@@ -59,7 +66,7 @@ class Recorded:
             self.causes[job] = set(verdict.differences(call))
             if not self.causes[job] and not self.dag.workflow.dryrun:
                 records.renew(call)
-        return ParamsChange(only_new=self.causes[job]) if self.causes[job] else NO_PARAMS_CHANGE
+        return Differences(only_new=self.causes[job]) if self.causes[job] else NO_PARAMS_CHANGE
 
     def input_checksums(self, job, input_path):
         if self.call(job) is None:
