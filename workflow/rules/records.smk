@@ -17,7 +17,7 @@ def planned_call(job):
     """What a job will do; None where the job is no stage of the library."""
     if "sa-sr " not in (job.rule.shellcmd or ""):
         return None
-    names = ("input", "output", "params", "wildcards", "threads", "log")
+    names = ("input", "output", "params", "wildcards", "threads", "resources", "log")
     # `job.shellcmd` would need the number of the job, which Snakemake gives when it knows what to run
     command = format(job.rule.shellcmd, **{name: getattr(job, name) for name in names})
     return call_of(app, shlex.split(command.partition("sa-sr ")[2]))
