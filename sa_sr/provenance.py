@@ -3,39 +3,38 @@
 Snakemake sees neither: an edit of an imported module changes no command line. So every rule hands over `code(...)` as a
 param, one `module@hash` for each module that its command can reach, and the versions of the libraries that these
 compute with. The job reruns exactly when one of them changed, and Snakemake's reason names it. Nothing is imported to
-find out: only the import statements are read.
+find out: only the import statements are read. A plug-in from outside counts with the modules that it imports, as far as
+these are no installed libraries.
 """
 
 import ast
 import hashlib
+import importlib.util
+import sys
+import sysconfig
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
+
+from sa_sr.fingerprint import essence
 
 PACKAGE = "sa_sr"
 TRANSPARENT = {
     "sa_sr",
-    *(f"sa_sr.{name}" for name in ("config", "damage", "errors", "files", "gpus", "layout", "lock", "plugins")),
+    *(f"sa_sr.{name}" for name in ("config", "damage", "errors", "files", "gpus", "layout", "lock", "plan", "plugins")),
     *(f"sa_sr.{name}" for name in ("progress", "provenance", "rank", "data.fetch", "data.packages")),
     *(f"sa_sr.{name}" for name in ("training.stop", "training.warn")),
 }
 """Neither counted nor followed: settings reach a stage as params, whose text changes with them; what is fetched has its
 checksum; the others find, refuse, wait, report or bring to disk, and can't change a result."""
-LIBRARIES = {
-    "av": "av",
-    "cv2": "opencv-python",
-    "lightning_fabric": "lightning-fabric",
-    "lpips": "lpips",
-    "matplotlib": "matplotlib",
-    "numpy": "numpy",
-    "pandas": "pandas",
-    "PIL": "pillow",
-    "scenedetect": "scenedetect",
-    "scipy": "scipy",
-    "torch": "torch",
+BEARERS = {
+    *("h5py", "httpx2", "psutil", "pyarrow", "pydantic", "pydantic_core", "safetensors", "tqdm", "typer", "unearth"),
+    "yaml",
 }
-"""Libraries that decode, compute, draw random numbers or pictures, by the name of their import; not those that store,
-check and pass on."""
+"""Libraries that store, check, fetch and pass on. All others decode, compute, or draw random numbers or pictures, and
+their versions count."""
+NAMES = {"PIL": "pillow", "cv2": "opencv-python", "skimage": "scikit-image"}
+"""Distributions whose name is not that of their module; any other such name is looked up, which takes half a second."""
 TEMPLATES = {".html", ".css", ".js"}
 """Files of a package that are code, though not Python."""
 ROOT = Path(__file__).parent.parent
@@ -46,28 +45,30 @@ def code(command: str, *plugins: str) -> list[str]:
     """What decides, beside settings and inputs, what a command of `sa_sr.cli` makes.
 
     command: the name of its function; plugins: dotted modules which it finds by name at run time. Returns the
-    fingerprint ("module@hash") of the function and of each module that it reaches, then "library==version" for each of
-    LIBRARIES that these import.
+    fingerprint ("module@hash") of the function and of each module that it reaches, then "library==version" for each
+    library that these import, by the name of its import.
     """
     functions = _functions(command)
     reached = [module for f in functions for module in _imported(f, [PACKAGE])]
-    own = hashlib.sha256("".join(_essence(*f.body, *_defaults(f)) for f in functions).encode()).hexdigest()[:12]
+    own = hashlib.sha256("".join(essence(_body(f), *_defaults(f)) for f in functions).encode()).hexdigest()[:12]
     return [f"{CLI}.{command}@{own}", *modules(*reached, *plugins)]
 
 
 def modules(*roots: str) -> list[str]:
-    """Fingerprints of modules and of all that they import from this package, then the versions of their libraries.
+    """Fingerprints of modules and of all that they import, then the versions of the libraries that these import.
 
-    roots: dotted names; those of other packages are skipped. Comments, blank lines and docstrings do not change a hash.
+    roots: dotted names, of this package or of any that is not installed. Comments, layout, docstrings and the words of
+    messages do not change a hash.
     """
     found = sorted(_closure(roots))
-    libraries = {name.partition(".")[0] for module in found for name in _imports(module)} & LIBRARIES.keys()
-    return [f"{name}@{_hash(name)}" for name in found] + [_version(LIBRARIES[name]) for name in sorted(libraries)]
+    imported = {name.partition(".")[0] for module in found for name in _imports(module)} - BEARERS
+    libraries = [name for name in sorted(imported) if _is_library(name)]
+    return [f"{name}@{_hash(name)}" for name in found] + [f"{name}=={_version(name)}" for name in libraries]
 
 
 def forget() -> None:
     """Read the modules again at the next question: a long-lived process else remembers them as they were."""
-    for remembered in (_file, _tree, _imports, _hash, _version):
+    for remembered in (_file, _place, _tree, _imports, _hash, _version):
         remembered.cache_clear()
 
 
@@ -94,10 +95,45 @@ def _transparent(name: str) -> bool:
 
 @cache
 def _file(name: str) -> Path | None:
-    if name.partition(".")[0] != PACKAGE:
+    """The source of a module of this package, or of one that is neither installed nor a part of Python."""
+    top, *rest = name.split(".")
+    if top == PACKAGE:
+        folder = ROOT
+        rest = [top, *rest]
+    elif (place := _place(top)) is None or _is_installed(place):
         return None
-    path = ROOT.joinpath(*name.split("."))
+    elif not rest:
+        return place / "__init__.py" if (place / "__init__.py").is_file() else place if place.is_file() else None
+    else:
+        folder = place
+    path = folder.joinpath(*rest)
     return next((p for p in (path / "__init__.py", path.with_suffix(".py")) if p.is_file()), None)
+
+
+@cache
+def _place(top: str) -> Path | None:
+    """The folder of a package, or the file of a module, that `import top` would run; nothing is imported."""
+    if top in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+
+
+def _is_installed(place: Path) -> bool:
+    return any(place.is_relative_to(sysconfig.get_path(key)) for key in ("purelib", "platlib"))
+
+
+def _is_library(top: str) -> bool:
+    """Whether a module comes from an installed distribution."""
+    place = _place(top) if top != PACKAGE else None
+    return place is not None and _is_installed(place)
 
 
 @cache
@@ -149,7 +185,7 @@ def _functions(command: str) -> list[ast.FunctionDef]:
 
 @cache
 def _hash(name: str) -> str:
-    found = hashlib.sha256(_essence(_tree(name)).encode())
+    found = hashlib.sha256(essence(_tree(name)).encode())
     for path in _templates(name):
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
@@ -163,25 +199,18 @@ def _templates(name: str) -> list[Path]:
     return sorted(path for path in file.parent.iterdir() if path.suffix in TEMPLATES)
 
 
-def _essence(*nodes: ast.AST) -> str:
-    """Code as text, without comments, layout and docstrings."""
-    tree = ast.parse("\n".join(map(ast.unparse, nodes)))  # a copy of its own: comments are gone
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [statement for statement in node.body if not _is_text(statement)] or [ast.Pass()]
-    return ast.unparse(tree)  # its dump is another one in each Python
-
-
 @cache
-def _version(library: str) -> str:
-    """The version in public: 2.11.0+cu128 and 2.11.0+cpu are builds of one."""
-    return f"{library}=={version(library).partition('+')[0]}"
+def _version(name: str) -> str:
+    """The public version of a library by the name of its import: 2.11.0+cu128 and 2.11.0+cpu are builds of one.
+
+    Which distribution the library comes from does not count: opencv-python-headless is opencv-python without windows.
+    """
+    try:
+        full = version(NAMES.get(name, name))
+    except PackageNotFoundError:
+        full = version(packages_distributions()[name][0])
+    return full.partition("+")[0]
 
 
-def _is_text(statement: ast.stmt) -> bool:
-    """A docstring, of a module, class, function or field."""
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+def _body(function: ast.FunctionDef) -> ast.Module:
+    return ast.Module(function.body, [])

@@ -1,5 +1,7 @@
 """Code fingerprints change when code changes, and only then."""
 
+import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -33,16 +35,11 @@ def package(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def fresh():
     yield
-    forget()
-
-
-def forget():
-    for cached in (provenance._file, provenance._tree, provenance._imports, provenance._hash):
-        cached.cache_clear()
+    provenance.forget()
 
 
 def tags(package: Path) -> dict[str, str]:
-    forget()
+    provenance.forget()
     return dict(tag.split("@") for tag in provenance.modules("sa_sr.a"))
 
 
@@ -99,3 +96,31 @@ def test_the_health_rules_make_a_table_and_no_training():
     assert not trained & {"sa_sr.training.health", "sa_sr.training.warn"}
     tabulated = {tag.split("@")[0] for tag in provenance.code("health")}
     assert {"sa_sr.render.health", "sa_sr.training.health"} <= tabulated
+
+
+def test_a_plugin_counts_with_the_helpers_that_it_imports_and_the_libraries_of_all_of_them(tmp_path, monkeypatch):
+    files = {
+        "mylab/__init__.py": "",
+        "mylab/edges.py": "import cv2\nfrom mylab import unused\nfrom .tools import blur\nimport helper\n",
+        "mylab/tools.py": "import skimage.filters\nimport h5py\nimport json\nraise SystemExit('imported')\n",
+        "helper.py": "x = 1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = provenance.modules("mylab.edges")
+    assert [re.split("@|==", tag)[0] for tag in before] == [
+        *("helper", "mylab", "mylab.edges", "mylab.tools"),
+        *("cv2", "skimage"),
+    ]
+    assert f"skimage=={metadata.version('scikit-image')}" in before
+    (tmp_path / "helper.py").write_text("x = 2\n")
+    provenance.forget()
+    assert next(tag for tag in provenance.modules("mylab.edges") if tag not in before).startswith("helper@")
+
+
+def test_the_version_of_a_library_is_found_whichever_distribution_it_comes_from(monkeypatch):
+    """As where opencv-python-headless is installed instead."""
+    monkeypatch.setattr(provenance, "NAMES", {"cv2": "no-such-distribution"})
+    assert f"cv2=={metadata.version('opencv-python')}" in provenance.modules("sa_sr.edges.canny")
