@@ -82,7 +82,7 @@ def experiment(folder: Path, photos: dict[str, np.ndarray] | None = None, clips:
     head, row = "<tr><th>Method</th><th>PSNR</th></tr>", "<tr><td>A</td><td>1</td></tr>"
     table = f"<table><thead>{head}</thead><tbody>{row}</tbody></table>"
     for name in ("table1", "table1_details", "claims", "health"):
-        write(folder / f"tables/{name}.html", page(name, f"Title of {name}", "Above.", table, "Below."))
+        write(folder / f"tables/{name}.html", page(name, f"Title of {name}", "Above.", [table], "Below."))
         write(folder / f"tables/{name}.csv", "Method\n")
     (folder / "figures").mkdir()
     for name in FIGURES:

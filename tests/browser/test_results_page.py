@@ -421,6 +421,15 @@ def test_every_section_is_marked_when_it_is_scrolled_to(visit):
         expect(tab.locator("nav [aria-current]")).to_have_text(name)
 
 
+def test_every_table_is_shown_as_a_table(visit):
+    tab = visit()
+    tab.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+    for name in ("claims", "table1", "table1_details", "health"):
+        table = tab.locator(f"#table-{name} .scroll > table, #{name} .scroll > table").first
+        assert table.locator("tbody td").all_inner_texts() == ["A", "1"]
+    assert tab.locator(".scroll").count() == tab.locator(".scroll > :only-child").count()
+
+
 @pytest.mark.parametrize(("viewport", "scrolls"), [(WIDE, False), (NARROW, True)])
 def test_only_tables_that_scroll_are_stops_of_the_keyboard(visit, viewport, scrolls):
     tab = visit(viewport=viewport)
