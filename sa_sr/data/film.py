@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sa_sr.data.screen import Picture, admit, oddities, picture, size
+from sa_sr.data.screen import UNTOLD, Picture, admit, oddities, picture, size, told_by
 from sa_sr.errors import UserError
 
 log = logging.getLogger("sa_sr")
@@ -93,6 +93,8 @@ class _Film:
         self.path, self.container, self.stream = path, container, stream
         self.first: Any = None
         """The first frame, as soon as it is decoded."""
+        self._colours = {name: getattr(stream.codec_context, name) for name in UNTOLD}
+        """What the container says; the decoder will overwrite it."""
         self._key: Any = None
         """The packet of the first key frame, as soon as it is read."""
         self.left_out: list[str] = []
@@ -129,14 +131,17 @@ class _Film:
             try:
                 decoded = packet.decode()
             except av.error.FFmpegError:
-                if self._key is not None and not _is_before(packet, self._key):
+                early = self.first is None if self._key is None else _is_before(packet, self._key)
+                if not early:
                     raise
                 decoded = []
             if decoded and self.first is None:
                 self.first = decoded[0]
                 if early := len(self._stamps) - len(self._from_first()):
                     self.left_out = [f"frames at its beginning that need others, which were cut off, left out: {early}"]
-            yield from decoded
+            for frame in decoded:
+                told_by(self._colours, frame)
+                yield frame
         if self.first is None:
             raise UserError(
                 f"{self.path}: can't be read as a video (none of its frames can be decoded); replace the file or take "

@@ -12,7 +12,9 @@ Picture = Callable[[], np.ndarray]
 """A frame that becomes RGB uint8 (H, W, 3) when it is called, which for those that nobody wants is never."""
 
 # numbers of ITU-T H.273, which all codecs and containers use
-UNSPECIFIED, BT709 = 2, 1
+UNTOLD = {"colorspace": 2, "color_trc": 2, "color_primaries": 2, "color_range": 0}
+"""What libav calls the matrix, transfer, primaries and range of a stream or frame, and the number of "not told"."""
+BT709 = 1
 MATRICES = {1, 2, 4, 5, 6, 7, 9}
 """Matrices from YCbCr to RGB that libav has: BT.709, none told, FCC, BT.601 (two numbers), SMPTE 240M, BT.2020."""
 TRANSFERS = {8: "linear light", 9: "logarithmic", 10: "logarithmic", 16: "PQ (HDR)", 17: "of cinemas", 18: "HLG (HDR)"}
@@ -27,6 +29,13 @@ ANGLE = (1, 1, 1, 1)
 """The same for any other angle."""
 LEVEL = 0.02
 """By how much a display matrix may be off a quarter turn, for rounding: one degree."""
+
+
+def told_by(container: dict[str, int], frame: Any) -> None:
+    """Fill in what a frame does not tell of its colours and its container does."""
+    for name, untold in UNTOLD.items():
+        if getattr(frame, name) == untold:
+            setattr(frame, name, container[name])
 
 
 def admit(frame: Any, path: Path) -> None:
@@ -71,7 +80,11 @@ def size(frame: Any, stream: Any) -> tuple[int, int]:
 
 def picture(frame: Any, stream: Any) -> np.ndarray:
     """The picture, RGB uint8 (H, W, 3). Where no matrix is told the size decides; where no range is, it is limited."""
-    if _is_coded(frame) and frame.colorspace == UNSPECIFIED and (frame.width >= HD[0] or frame.height >= HD[1]):
+    if (
+        _is_coded(frame)
+        and frame.colorspace == UNTOLD["colorspace"]
+        and (frame.width >= HD[0] or frame.height >= HD[1])
+    ):
         frame.colorspace = BT709
     stored = frame.to_ndarray(format="rgb24")
     transposed, mirrored, upside_down = _turn(frame, stream) or (False, False, False)

@@ -71,10 +71,12 @@ def demuxed(path):
         return [packet for packet in container.demux(video=0) if packet.size]
 
 
-def remuxed(source, path, keep=lambda k, packet: True, shift=0, format=None):
-    """The packets of a video that are to be kept, in another file, so many ms later."""
-    with av.open(str(source)) as old, av.open(str(path), "w", format=format) as new:
+def remuxed(source, path, keep=lambda k, packet: True, shift=0, **colours):
+    """The packets of a video that are to be kept, in another file, so many ms later, of colours that it tells."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
+        for name, value in colours.items():
+            setattr(stream.codec_context, name, value)
         for k, packet in enumerate(old.demux(video=0)):
             if packet.size and keep(k, packet):
                 late = round(shift * MS / packet.time_base)
@@ -368,6 +370,15 @@ def test_colours_that_can_not_be_shown_as_they_are_are_refused(tmp_path, colours
         shown(tmp_path / "v.mkv", (120, 90, 170), **colours)
     with pytest.raises(UserError, match=message):
         items(ClipSource(file=str(tmp_path / "v.mkv")))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_colours_that_the_container_alone_tells_count(tmp_path, suffix):
+    options = {"x265-params": "log-level=none"}
+    save(tmp_path / f"sdr{suffix}", plain(8), codec="libx265", pixels="yuv420p", options=options)
+    path = remuxed(tmp_path / f"sdr{suffix}", tmp_path / f"v{suffix}", color_trc=18, colorspace=9, color_primaries=9)
+    with pytest.raises(UserError, match=r"its brightness is HLG \(HDR\)"):
+        numbers(path)
 
 
 def test_what_players_show_in_another_way_is_told_in_one_line(tmp_path, caplog):
