@@ -43,10 +43,9 @@ def find_scenes(path: Path) -> list[tuple[int, int]]:
     detector, cuts, count = ContentDetector(), [0], 0
     for count, picture in enumerate(pictures(path), 1):
         frame = picture()
-        small = [round(side / compute_downscale_factor(max(frame.shape))) for side in frame.shape[1::-1]]
-        number = FrameTimecode(count - 1, RATE)
-        found = detector.process_frame(number, cv2.resize(frame[..., ::-1], small, interpolation=cv2.INTER_LINEAR))
-        cuts += [cut.frame_num for cut in found]
+        size = [round(side / compute_downscale_factor(max(frame.shape))) for side in frame.shape[1::-1]]
+        small = cv2.cvtColor(cv2.resize(frame, size), cv2.COLOR_RGB2BGR)
+        cuts += [cut.frame_num for cut in detector.process_frame(FrameTimecode(count - 1, RATE), small)]
     return list(pairwise([*cuts, count]))
 
 

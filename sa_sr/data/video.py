@@ -55,8 +55,9 @@ def read_clips(
 
 
 def check_expected(file: File, expect: Expect) -> None:
-    """Compare the header of an image or a video with what the configuration expects; nothing is decoded.
+    """Compare the header of an image or a video with what the configuration expects.
 
+    No more is decoded than the first frame of a video, which tells how it is turned.
     Of a folder or an archive nothing is checked: `prepare` hands over every single file that it takes out of it.
     Raises UserError saying what was expected, what is there, and in which file.
     """
