@@ -12,12 +12,14 @@ import numpy as np
 from sa_sr.check.assets import ASSETS
 from sa_sr.check.part import counted
 from sa_sr.config import ClipSource, Source
+from sa_sr.data import film
 from sa_sr.data.degrade import SCALE
 from sa_sr.data.images import image_size, is_image
 from sa_sr.data.prepare import WINDOW
 from sa_sr.data.scenes import scenes_of
+from sa_sr.data.screen import Picture
 from sa_sr.data.sources import Clip, clips, files, photos, place_of
-from sa_sr.data.video import VIDEOS, Picture, check_expected, open_video, read_clips
+from sa_sr.data.video import VIDEOS, check_expected, read_clips
 from sa_sr.errors import UserError
 
 LEAST = 32
@@ -83,10 +85,8 @@ def _photo(source: Source, name: str, where: str, size: tuple[int, int]) -> Item
 def _of_clip(source: ClipSource, name: str, clip: Clip) -> Iterator[Item]:
     """The scenes of a clip that is there."""
     if isinstance(clip.content, Path):
-        with open_video(clip.content) as (container, stream):
-            # as in `scenes_until`: some containers don't say how many frames there are, but each is one packet
-            count = stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
-            size = stream.width, stream.height
+        height, width, _ = next(film.pictures(clip.content))().shape  # logs what is odd about it, too
+        count, size = len(film.times(clip.content)) - 1, (width, height)
     else:
         count, size = len(clip.content), image_size(clip.content[0])
     return _cut(source, name, clip, repeat(BLANK, count), size)

@@ -12,9 +12,9 @@ class Expect(Section):
     """What a file of one's own has to be; checked before the first job."""
 
     width: PositiveInt | None = None
-    """Pixels."""
+    """Pixels, of the picture as it is shown, upright."""
     height: PositiveInt | None = None
-    """Pixels."""
+    """Pixels, likewise."""
     seconds: tuple[PositiveFloat, PositiveFloat] | None = None
     """Shortest and longest duration of a video."""
 
@@ -59,7 +59,7 @@ class ClipSource(Source):
     scenes: Annotated[list[Scene], Field(min_length=1)] | Literal["detect"] | None = None
     """List of [first, end) source frames, one clip each; `detect` cuts where the picture changes; null: one clip."""
     ends: list[PositiveFloat] = []
-    """Seconds at which the scenes of a video end, ascending: another way to give `scenes`."""
+    """Seconds at which the scenes of a video end, ascending, by its time stamps: another way to give `scenes`."""
     take: Scene | None = None
     """[first, end) of the scenes, counted from 0; null: all of them.
 

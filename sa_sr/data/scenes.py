@@ -3,11 +3,15 @@
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from sa_sr.config import ClipSource
+from sa_sr.data.film import pictures, times
 from sa_sr.data.sources import Clip
-from sa_sr.data.video import open_video
 from sa_sr.errors import UserError
 
+RATE = 25.0
+"""Frames a second, which PySceneDetect wants to be told. It counts frames here, so that the number does not matter."""
 BEYOND = 1
 """Seconds by which the last scene may end after the video does: whoever lists scenes rounds, and so do containers."""
 
@@ -32,34 +36,29 @@ def scenes_of(source: ClipSource, clip: Clip) -> list[tuple[int, int]] | None:
 
 def find_scenes(path: Path) -> list[tuple[int, int]]:
     """[first, end) frames of the scenes of a video file, cut where its content changes (PySceneDetect)."""
-    from scenedetect import ContentDetector, VideoOpenFailure, detect
+    import cv2
+    from scenedetect import ContentDetector, FrameTimecode
+    from scenedetect.scene_manager import compute_downscale_factor
 
-    with open_video(path):  # OpenCV would open whatever libav knows
-        pass
-    try:
-        scenes = detect(str(path), ContentDetector(), start_in_scene=True)
-    except (VideoOpenFailure, OSError) as e:
-        raise UserError(f"{path}: no scenes can be found in it; is it a video file? ({e})") from e
-    return [(a.frame_num, b.frame_num) for a, b in scenes]
+    detector, cuts, count = ContentDetector(), [0], 0
+    for count, picture in enumerate(pictures(path), 1):
+        frame = picture()
+        size = [round(side / compute_downscale_factor(max(frame.shape))) for side in frame.shape[1::-1]]
+        small = cv2.cvtColor(cv2.resize(frame, size), cv2.COLOR_RGB2BGR)
+        cuts += [cut.frame_num for cut in detector.process_frame(FrameTimecode(count - 1, RATE), small)]
+    return list(pairwise([*cuts, count]))
 
 
 def scenes_until(path: Path, ends: list[float]) -> list[tuple[int, int]]:
-    """[first, end) frames of the scenes of a video file that end at so many seconds, the first beginning at 0.
+    """[first, end) frames of the scenes of a video file that end at so many seconds, the first beginning at its start.
 
-    ends: ascending, turned into frames by the average frame rate; the last may lie up to BEYOND seconds after the end
-    of the video, and is then cut there. Raises UserError where it is further off.
+    ends: ascending, each turned into the frame whose time is next to it; the last may lie up to BEYOND seconds after
+    the end of the video, and is then cut there. Raises UserError where it is further off.
     """
-    with open_video(path) as (container, stream):
-        rate = stream.average_rate
-        if not rate:
-            raise UserError(f"{path}: has no frame rate, which `ends` needs; list `scenes` in frames")
-        # Matroska and MPEG don't say how many frames there are, but each is one packet
-        count = stream.frames or sum(packet.size > 0 for packet in container.demux(stream))
-    cuts = [0, *(round(seconds * rate) for seconds in ends)]
-    if ends[-1] > count / rate + BEYOND:
+    shown = times(path)
+    if ends[-1] > shown[-1] + BEYOND:
         raise UserError(
-            f"{path}: the last scene ends at {ends[-1]:g} s, but the video at {float(count / rate):.2f} s; "
+            f"{path}: the last scene ends at {ends[-1]:g} s, but the video at {shown[-1]:.2f} s; "
             "mend `ends`, or put the right video there"
         )
-    cuts[-1] = min(cuts[-1], count)
-    return list(pairwise(cuts))
+    return list(pairwise([0, *(int(np.abs(np.subtract(shown, end)).argmin()) for end in ends)]))
