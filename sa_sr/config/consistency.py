@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from sa_sr.config import Config, Source, Sweep
 
 
+RESERVED = {"assets": "the downloads", "reference": "the results that come along", "readme.md": "a page"}
+"""What lies in results/ beside the results of configurations, by the name in small letters."""
+
+
 def problems(config: "Config") -> Iterator[str]:
     """A line for each mistake, led by the path of its key."""
+    if config.name.lower() in RESERVED:
+        yield f"name: results/{config.name} is the place of {RESERVED[config.name.lower()]}; give another name"
     yield from _assets(config)
     yield from _extractors(config)
     yield from _models(config)
@@ -75,6 +81,13 @@ def _models(config: "Config") -> Iterator[str]:
             yield f"models.{name}.loss.beta2.none: is {model.loss.beta2['none']}, but the baseline has no edges; give 0"
         if name == "esrgan" and model.patch % 32:
             yield f"models.{name}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
+        if name == "esrgan" and model.patch == 32 and model.train.batch == 1:
+            yield (
+                f"models.{name}.train.batch: one patch of 32 pixels leaves the discriminator's last batch norm one "
+                "value for each channel, and it needs two; take a batch of 2, or patches of 64"
+            )
+        if "auto" in model.loss.beta2.values() and not (model.loss.gan or model.loss.percep or model.loss.beta1):
+            yield f"models.{name}.loss.beta2: auto is a share of the loss, of which gan, percep and beta1 are 0"
 
 
 def _evaluation(config: "Config") -> Iterator[str]:

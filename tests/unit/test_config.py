@@ -83,6 +83,18 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
         ({"tables__table3__dataset": "photos_test"}, r"tables\.table3\.dataset: 'photos_test' is not in"),
         ({"name": "../elsewhere"}, "name: "),
         ({"models__esrgan__patch": 100}, "not a multiple of 32"),
+        (
+            {"models__esrgan__patch": 32, "models__esrgan__train__batch": 1},
+            r"models\.esrgan\.train\.batch: one patch of 32 pixels leaves",
+        ),
+        (
+            {f"models__esrgan__loss__{key}": 0 for key in ("gan", "percep", "beta1")}
+            | {"models__esrgan__loss__beta2__canny": "auto"},
+            "auto is a share of the loss, of which",
+        ),
+        ({"models__vsrresfeatgan__generator": {"num_feat": 2}}, r"generator\.num_feat: .*greater than or equal to 3"),
+        ({"models__esrgan__min_variance": 0.25}, r"min_variance: .*less than 0\.25"),
+        *(({"name": name}, f"name: results/{name} is the place of") for name in ("assets", "Reference", "README.md")),
         ({"models__esrgan__loss__beta2__none": "auto"}, r"beta2\.none: is auto, but the baseline has no edges; give 0"),
         ({"models__esrgan__loss__beta2__none": 5}, r"beta2\.none: is 5"),
         ({"models__esrgan__train__betas": [0.9, 1.0]}, r"models\.esrgan\.train\.betas\.1: .*less than 1"),
@@ -115,6 +127,14 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
 def test_a_mistake_is_named(edits, message):
     with pytest.raises(UserError, match=message):
         load(changed(**edits), "demo.yaml")
+
+
+@pytest.mark.parametrize("edit", [{"patch": 64, "train__batch": 1}, {"patch": 32, "train__batch": 2}])
+def test_the_discriminator_takes_the_least_that_is_not_refused(edit):
+    from sa_sr.check import networks
+
+    config = load(changed(**{f"models__esrgan__{key}": value for key, value in edit.items()}))
+    assert isinstance(networks.build(config, "esrgan"), networks.Pair)
 
 
 def test_reordered_keys_give_equal_settings():
