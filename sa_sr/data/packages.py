@@ -90,7 +90,7 @@ def patiently(attempt: Callable[[], T]) -> T:
     for pause in (*PAUSES, None):
         try:
             return attempt()
-        except (httpx2.HTTPError, httpx2.InvalidURL) as e:
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as e:  # the last for a host that is no name
             passing = isinstance(e, httpx2.TransportError) and not isinstance(e, httpx2.ConnectTimeout)
             if pause is None or not passing:  # whoever is offline is told so soon
                 raise Refused(str(e) or type(e).__name__) from e
