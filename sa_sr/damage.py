@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 from sa_sr.errors import UserError
-from sa_sr.files import record_of
+from sa_sr.files import made_here
 
 ASIDE = "damaged-"
 NO_DAMAGE = ("already open", "locking", "memory allocation")
@@ -66,12 +66,12 @@ def _read_all(file: h5py.File) -> None:
 
 
 def set_aside(path: Path, damage: str) -> str:
-    """Rename a damaged file that a stage has made, and say what was done and what is to do.
+    """Rename a damaged file that a stage has made where it lies, and say what was done and what is to do.
 
-    Such a file has a record. What anybody else has made may be whole, and of a kind that is not read here.
+    Any other file is somebody's own. It may be whole, and of a kind that is not read here.
     """
     aside = path.with_name(f"{ASIDE}{path.name}")
-    if not record_of(path).is_file():
+    if not made_here(path):
         return f"{path}: can't be read ({damage}); replace it, or delete it to have it made anew"
     try:
         if path.exists():

@@ -18,7 +18,7 @@ from typing import Any, Self, get_args, get_type_hints
 
 from sa_sr import __version__, plugins
 from sa_sr.errors import UserError
-from sa_sr.files import record_of, write_text
+from sa_sr.files import made_here, record_of, write_text
 from sa_sr.provenance import code, digest
 
 KEYS = {
@@ -99,7 +99,7 @@ def recording(call: Call) -> Iterator[None]:
     plugins.FOUND.clear()
     inputs = {path: content(path) for path in call.inputs if Path(path).is_file()}
     for path, found in inputs.items():
-        if (made := read(path)) and made["content"]["sha256"] != found["sha256"]:
+        if made_here(path) and (made := read(path)) and made["content"]["sha256"] != found["sha256"]:
             from sa_sr.damage import set_aside  # imports h5py
 
             raise UserError(set_aside(Path(path), f"it is not the file that {made['command']} made there"))
@@ -116,7 +116,7 @@ def recording(call: Call) -> Iterator[None]:
         "by": f"sa_sr {__version__}, Python {platform.python_version()}",
     }
     for path in call.outputs:
-        write_text(record_of(path), json.dumps(made | {"content": _measured(path)}, indent=1) + "\n")
+        write_text(record_of(path), json.dumps({"path": path, "content": _measured(path)} | made, indent=1) + "\n")
 
 
 def read(artefact: str | Path) -> dict[str, Any] | None:

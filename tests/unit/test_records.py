@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from sa_sr import provenance, records
 from sa_sr.cli import app
+from sa_sr.errors import UserError
 from sa_sr.provenance import code, digest
 from sa_sr.records import Call, recording
 from sa_sr.stage import STAGES, call_of
@@ -75,6 +77,23 @@ def test_a_record_is_of_the_code_and_the_inputs_that_were_there_at_the_beginning
     record = json.loads((place / ".out.made.json").read_text())
     assert record["inputs"]["photos/coffee.png"]["sha256"] == photo
     assert record["code"] == before
+
+
+def test_a_file_that_was_copied_with_its_record_may_be_edited(place):
+    """Where the file was made another content is damage."""
+    with recording(Call("download", {}, [], ["photos/coffee.png"])):
+        pass
+    Path("mine").mkdir()
+    for path in Path("photos").iterdir():
+        shutil.copy2(path, "mine")
+    for folder in ("photos", "mine"):
+        Image.new("RGB", (300, 300)).save(f"{folder}/coffee.png")
+    spec = SPEC["sources"][0] | {"folder": "mine"}
+    sa_sr("prepare", "--spec", json.dumps(SPEC | {"sources": [spec]}), "--assets", "assets", "--out", "data/b.h5")
+    assert Path("mine/coffee.png").exists()
+    with pytest.raises(UserError, match="set aside as damaged-coffee"):
+        sa_sr("prepare", "--spec", json.dumps(SPEC), "--assets", "assets", "--out", "data/a.h5")
+    assert not Path("photos/coffee.png").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "no record", "[1]", '{"command": "prepare"}'])
