@@ -9,11 +9,11 @@ from typing import Any
 
 import h5py
 
-from sa_sr.errors import UserError
+from sa_sr.errors import UserError, lack_of_memory
 from sa_sr.files import made_here
 
 ASIDE = "damaged-"
-NO_DAMAGE = ("already open", "locking", "memory allocation")
+NO_DAMAGE = ("already open", "locking")
 """Parts of HDF5's messages that tell of another trouble than the content of a file."""
 
 
@@ -47,7 +47,7 @@ def find_damage(path: Path) -> str | None:
         with h5py.File(path, "r", locking=False) as f:
             _read_all(f)
     except Exception as e:  # a damaged file can fail in any way
-        of_the_system = isinstance(e, OSError) and e.errno is not None
+        of_the_system = (isinstance(e, OSError) and e.errno is not None) or lack_of_memory(e)
         return None if of_the_system or any(words in str(e) for words in NO_DAMAGE) else str(e)
     return None
 

@@ -808,6 +808,14 @@ def test_pips_files_and_variables_are_read_as_pip_reads_them(tmp_path: Path) -> 
     assert ran.stdout.split() == ["http://variable.invalid/simple", "/a", "/b", "4"]
 
 
+def test_asking_pip_executes_nothing_of_the_current_folder(tmp_path: Path) -> None:
+    for name in ("pip", "ast", "runpy"):
+        (tmp_path / f"{name}.py").write_text("open('executed', 'w')")
+    code = "from sa_sr.data.packages import settings; settings()"
+    subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, check=True)
+    assert not (tmp_path / "executed").exists()
+
+
 @pytest.mark.network
 def test_a_real_photo_out_of_a_real_package(tmp_path: Path, pip: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     pip.clear()
