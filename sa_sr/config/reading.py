@@ -20,6 +20,8 @@ MOST = 1_000_000
 """Values that a configuration may have, aliases written out: those that come along have less than 2000."""
 LINES, WIDTH, KEY = 12, 300, 70
 """Of the message about a configuration or settings, of a line and of a key in it: what is longer is cut."""
+UNWRITABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+"""Signs that control a terminal, and halves of signs: they end a path or can't be written as UTF-8."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -108,12 +110,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def check_size(values: Any, where: str) -> None:
-    """UserError where the values, aliases written out, are more than MOST; at once, however many they are."""
+def check_values(values: Any, where: str) -> None:
+    """UserError where the values, aliases written out, are more than MOST, or a text has signs that are none.
+
+    At once, however many they are.
+    """
     sizes: dict[int, float] = {}
 
     def size(value: Any) -> float:
         """Known sizes of parts; infinite for what contains itself."""
+        if isinstance(value, str) and (sign := UNWRITABLE.search(value)):
+            raise UserError(f"{where} is not valid: {reprlib.repr(value)} holds {sign[0]!a}, which no text may hold")
         if not isinstance(value, dict | list | tuple | set):
             return 1
         if id(value) not in sizes:
@@ -136,7 +143,7 @@ def check(section: type[Model], values: Any, where: str) -> Model:
     where: the file's name for the message. Raises UserError with one line for each mistake, led by the path of its key;
     long lines and long lists are cut.
     """
-    check_size(values, where)
+    check_values(values, where)
     try:
         return section.model_validate(values)
     except ValidationError as e:

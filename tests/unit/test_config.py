@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from sa_sr.config import Run, load
+from sa_sr.config.reading import read
 from sa_sr.config_docs import write_docs
 from sa_sr.errors import UserError
 
@@ -39,7 +40,20 @@ EXPERIMENTS = sorted(file for file in (ROOT / "config").glob("*.yaml") if file.n
 
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda f: f.name)
 def test_every_configuration_that_comes_along_is_valid(file):
-    load(yaml.safe_load(file.read_text()))
+    load(read(file))
+
+
+@pytest.mark.parametrize("name", ["config/claims.yaml", "sa_sr/data/assets.yaml"])
+def test_what_else_comes_along_means_what_it_seems_to_mean(name):
+    assert read(ROOT / name) == yaml.safe_load((ROOT / name).read_text())
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    source = {"url": "https://me:hush@a.b/c.png"}
+    asset = {"about": "", "licence": "", "sha256": "0" * 64, "sources": [source]}
+    with pytest.raises(UserError, match=r"assets\.mine\.sources\.0\.url\.url: holds a password") as e:
+        load(changed(assets={"mine": asset}))
+    assert "hush" not in str(e.value)
 
 
 def test_runs_are_models_times_extractors_times_seeds():
@@ -127,6 +141,32 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
 def test_a_mistake_is_named(edits, message):
     with pytest.raises(UserError, match=message):
         load(changed(**edits), "demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (
+            {"datasets__photos_val__sources__0__only": [f"{i:060d}" for i in range(2200)]},
+            r"datasets\.photos_val: 1\d+ l",
+        ),
+        ({"datasets__photos_val__sources__0__only": ["ö" * 20_000]}, r"datasets\.photos_val: 12\d+ letters"),
+        ({"datasets__photos_val__sources__0__only": ["'" * 25_000]}, r"datasets\.photos_val: 12\d+ letters"),
+        ({"seeds": list(range(500))}, "seeds: 3000 trainings make more files than"),
+    ],
+)
+def test_what_no_command_line_takes_is_told(edits, message):
+    with pytest.raises(UserError, match=message):
+        load(changed(**edits))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\x1b[2J", "\ud800"])
+def test_a_text_that_no_command_can_be_given_is_told(text):
+    for edit in ({"tables__table1__label": text}, {"datasets__photos_val__sources__0__only": [text]}):
+        with pytest.raises(
+            UserError, match=r"^x: .* which no text may hold$|^x is not valid: .* which no text may hold$"
+        ):
+            load(changed(**edit), "x")
 
 
 @pytest.mark.parametrize("edit", [{"patch": 64, "train__batch": 1}, {"patch": 32, "train__batch": 2}])
