@@ -7,13 +7,15 @@ import json
 import logging
 import os
 import sys
+from contextlib import suppress
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sa_sr.errors import UserError
+from sa_sr.errors import UserError, explained
 from sa_sr.rank import end
 from sa_sr.records import Settings, Unrecorded, Writes
 from sa_sr.stage import call_of, stage
@@ -48,16 +50,35 @@ def options(
 
 def main() -> None:
     """Run a command; a UserError becomes one line on standard error and in the log, and exit status 1."""
+    _open_streams()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("sa_sr").setLevel(logging.INFO)
     try:
         app()
-    except (UserError, OSError) as e:
-        logging.error("sa-sr: error: %s", e)
-        end(1)
-    except Exception:
+    except Exception as e:
+        foreseen = explained(e) or (str(e) if isinstance(e, UserError | OSError) else "")
+        if foreseen:
+            logging.error("sa-sr: error: %s", foreseen)
+            end(1)
         logging.exception("sa-sr: this should not have happened")
         end(70)
+
+
+def _open_streams() -> None:
+    """Let the standard streams be there, and take any text.
+
+    Where one is closed, the next file would get its number, and what libraries print would go into that file. And a
+    terminal of few letters, as Latin-1, gets the others by their numbers.
+    """
+    with suppress(OSError):
+        while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+            os.set_inheritable(number, True)
+        os.close(number)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name) or os.fdopen(number, "w", encoding="utf-8")
+        setattr(sys, name, stream)
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _settings(kind: Any, text: str | bytes, where: str) -> Any:

@@ -41,6 +41,10 @@ Every file here is complete in itself: `snakemake` alone runs `paper.yaml`, `sna
 the demo. Keys are checked before anything runs; a wrong one is named with its path. This page is generated from
 `sa_sr/config/` and `sa_sr/edges/` by `sa-sr config-docs`, and so is `schema.json`, with which an editor completes and
 checks the files. What the paper leaves open is [the last table](#what-the-paper-leaves-open).
+
+Numbers are decimal: `0010`, `1:30`, `0x10`, `1_000`, dates, and `yes`, `no`, `on` and `off` are refused unless they
+stand in quotes, for YAML reads them as something else. `--configfile` takes all words up to the next option, so a
+target goes before it: `snakemake results/demo/index.html --configfile config/demo.yaml`.
 """
 
 OPEN = """

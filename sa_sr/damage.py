@@ -9,11 +9,11 @@ from typing import Any
 
 import h5py
 
-from sa_sr.errors import UserError
-from sa_sr.files import record_of
+from sa_sr.errors import UserError, lack_of_memory
+from sa_sr.files import made_here
 
 ASIDE = "damaged-"
-NO_DAMAGE = ("already open", "locking", "memory allocation")
+NO_DAMAGE = ("already open", "locking")
 """Parts of HDF5's messages that tell of another trouble than the content of a file."""
 
 
@@ -47,7 +47,7 @@ def find_damage(path: Path) -> str | None:
         with h5py.File(path, "r", locking=False) as f:
             _read_all(f)
     except Exception as e:  # a damaged file can fail in any way
-        of_the_system = isinstance(e, OSError) and e.errno is not None
+        of_the_system = (isinstance(e, OSError) and e.errno is not None) or lack_of_memory(e)
         return None if of_the_system or any(words in str(e) for words in NO_DAMAGE) else str(e)
     return None
 
@@ -66,12 +66,12 @@ def _read_all(file: h5py.File) -> None:
 
 
 def set_aside(path: Path, damage: str) -> str:
-    """Rename a damaged file that a stage has made, and say what was done and what is to do.
+    """Rename a damaged file that a stage has made where it lies, and say what was done and what is to do.
 
-    Such a file has a record. What anybody else has made may be whole, and of a kind that is not read here.
+    Any other file is somebody's own. It may be whole, and of a kind that is not read here.
     """
     aside = path.with_name(f"{ASIDE}{path.name}")
-    if not record_of(path).is_file():
+    if not made_here(path):
         return f"{path}: can't be read ({damage}); replace it, or delete it to have it made anew"
     try:
         if path.exists():

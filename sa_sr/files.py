@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -84,3 +85,15 @@ def record_of(artefact: str | Path) -> Path:
     """Where the record of a file lies, which says what made it: see `sa_sr.records`."""
     path = Path(artefact)
     return path.with_name(f".{path.name}.made.json")
+
+
+def made_here(artefact: str | Path) -> bool:
+    """Whether a stage has made a file where the file lies, as its record says.
+
+    A file that was copied elsewhere with its record is its owner's, who may edit it.
+    """
+    try:
+        record = json.loads(record_of(artefact).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and os.path.abspath(str(record.get("path"))) == os.path.abspath(artefact)

@@ -3,6 +3,7 @@
 `sa_sr.storage` says which file has which groups. Nothing outside of a file is read, whatever it names.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +91,17 @@ def _array(file: Any, path: str | Path, group: str, item: str) -> Any:
     if found.dtype != np.uint8 or len(shape) != 4 or 0 in shape or shape[3] not in channels:
         wanted = f"uint8 (frames, height, width, {' or '.join(map(str, channels))})"
         raise UserError(f"{path}: {group}/{item} is {found.dtype} {shape}, expected {wanted}; {MEND}")
+    if not _is_stored(found):
+        raise UserError(f"{path}: {group}/{item} lacks data, where HDF5 reads black; {MEND}")
     return found
+
+
+def _is_stored(array: Any) -> bool:
+    """Whether all that an array says it has lies in the file."""
+    if array.chunks is None:
+        return array.id.get_storage_size() == array.nbytes
+    chunks = math.prod(-(-side // length) for side, length in zip(array.shape, array.chunks, strict=True))
+    return array.id.get_num_chunks() == chunks
 
 
 def _lies_in(group: Any, name: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Self, get_args, get_type_hints
 
 from sa_sr import __version__, plan, plugins
 from sa_sr.errors import UserError
-from sa_sr.files import record_of, write_text
+from sa_sr.files import made_here, record_of, write_text
 from sa_sr.provenance import code, digest
 
 KEYS = {
@@ -100,7 +100,7 @@ def recording(call: Call) -> Iterator[None]:
     plugins.FOUND.clear()
     inputs = {path: content(path) for path in call.inputs if Path(path).is_file()}
     for path, found in inputs.items():
-        if (made := read(path)) and made["content"]["sha256"] != found["sha256"]:
+        if made_here(path) and (made := read(path)) and made["content"]["sha256"] != found["sha256"]:
             from sa_sr.damage import set_aside  # imports h5py
 
             raise UserError(set_aside(Path(path), f"it is not the file that {made['command']} made there"))
@@ -127,7 +127,7 @@ def _record(call: Call, inputs: dict[str, Any], plugins: list[str]) -> dict[str,
 
 
 def _write(artefact: str, made: dict[str, Any]) -> None:
-    text = json.dumps({"content": _measured(artefact)} | made, indent=1)
+    text = json.dumps({"path": artefact, "content": _measured(artefact)} | made, indent=1)
     write_text(record_of(artefact), text + "\n")
 
 

@@ -37,7 +37,7 @@ def stage(group: typer.Typer, reads: Callable | None = None) -> Callable[[Callab
                 log.parent.mkdir(parents=True, exist_ok=True)
                 if first:
                     log.write_bytes(b"")
-                logging.getLogger().addHandler(logging.FileHandler(log, encoding="utf-8"))
+                logging.getLogger().addHandler(logging.FileHandler(log, encoding="utf-8", errors="backslashreplace"))
             if not first:  # of several processes of one training: heard only when an error ends it
                 logging.getLogger("sa_sr").setLevel(logging.CRITICAL)
             with recording(STAGES[name](arguments)) if first else nullcontext():

@@ -40,12 +40,16 @@ def _patches(config: Config, sets: dict[str, list[Item]]) -> Iterator[str]:
 
 
 def _borders(config: Config, sets: dict[str, list[Item]]) -> Iterator[str]:
-    """Items to test on of which the evaluation's borders leave less than a window of SSIM."""
+    """Items to test on that are too small for the window of the regions, or for the borders and a window of SSIM."""
     window, border = len(WINDOWS[config.evaluation.ssim].weights), max(config.evaluation.borders, default=0)
-    least = window + 2 * border
-    needs = f"border {border} needs {least}x{least}; leave it out, or lower the border"
-    for dataset in dict.fromkeys(name for m in config.chosen_models.values() for name in m.test_sets):
-        yield from _too_small(f"evaluation.borders: {dataset}", sets[dataset], 1, least, needs)
+    around = config.evaluation.regions.window
+    for key, what, least in (
+        ("borders", f"border {border}", window + 2 * border),
+        ("regions.window", f"window {around}", around // 2 + 1),
+    ):
+        needs = f"{what} needs {least}x{least}; leave it out, or lower the {what.split()[0]}"
+        for dataset in dict.fromkeys(name for m in config.chosen_models.values() for name in m.test_sets):
+            yield from _too_small(f"evaluation.{key}: {dataset}", sets[dataset], 1, least, needs)
 
 
 def _too_small(path: str, items: list[Item], frames: int, side: int, needs: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ import torch
 from sa_sr.check.assets import ASSETS, check_length
 from sa_sr.check.networks import Pair
 from sa_sr.config import Config
-from sa_sr.errors import UserError
+from sa_sr.errors import UserError, lack_of_memory
 from sa_sr.evaluation.metrics import Lpips
 from sa_sr.models.checkpoints import cut, fill, load_state, rename_rrdb
 from sa_sr.models.vgg import load_vgg19
@@ -35,6 +35,8 @@ def _problem(config: Config, asset: str, test: Test) -> str:
     try:
         test(ASSETS / asset)
     except UserError as e:
+        if lack_of_memory(e):  # the weights may fit
+            raise
         return f"{e}; choose weights that fit, or delete the file if it is not what it should be"
     return ""
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path, PurePath
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,15 +22,45 @@ if TYPE_CHECKING:
     from sa_sr.config import Config, Source, Sweep
 
 
+LONGEST = 100_000
+"""Letters of what a job is told: a shell takes all as one argument, for which Linux has 131,072 bytes."""
+RESERVED = {"assets": "the downloads", "reference": "the results that come along", "readme.md": "a page"}
+"""What lies in results/ beside the results of configurations, by the name in small letters."""
+
+
 def problems(config: "Config") -> Iterator[str]:
     """A line for each mistake, led by the path of its key."""
-    yield from _assets(config)
-    yield from _extractors(config)
-    yield from _models(config)
-    yield from _evaluation(config)
-    yield from _rendering(config)
-    yield from _sweeps(config)
-    yield from _leaks(config)
+    found = False
+    for part in (_name, _assets, _extractors, _models, _evaluation, _rendering, _sweeps, _leaks):
+        for problem in part(config):
+            found = True
+            yield problem
+    if not found:  # what is asked of a mistake may have no answer
+        yield from _commands(config)
+
+
+def _name(config: "Config") -> Iterator[str]:
+    if config.name.lower() in RESERVED:
+        yield f"name: results/{config.name} is the place of {RESERVED[config.name.lower()]}; give another name"
+
+
+def _commands(config: "Config") -> Iterator[str]:
+    """What would be too long for the command line of a job."""
+    for name, dataset in config.datasets.items():
+        if (length := len(quote(dataset.canonical()))) > LONGEST:
+            yield (
+                f"datasets.{name}: {length} letters, and {LONGEST} is the most; give fewer or shorter patterns in "
+                "`only` and `omit`, or move what is meant into a folder of its own"
+            )
+    place = f"results/{config.name}"
+    measured = [f"{place}/evaluation/{m}/{name}.csv" for name, methods in config.tested.items() for m in methods]
+    parts = ("calibration.json", "run.json", "history.csv")
+    trained = [f"{place}/train/{run.name}/{part}" for run in config.calibrated for part in parts]
+    if max(len(" ".join(files)) for files in (measured, trained)) > LONGEST:
+        yield (
+            f"seeds: {len(config.runs)} trainings make more files than a command line can name for a table; divide "
+            "them among several configurations"
+        )
 
 
 def _missing(path: str, name: str, names: Collection[str], what: str) -> Iterator[str]:
@@ -75,6 +106,13 @@ def _models(config: "Config") -> Iterator[str]:
             yield f"models.{name}.loss.beta2.none: is {model.loss.beta2['none']}, but the baseline has no edges; give 0"
         if name == "esrgan" and model.patch % 32:
             yield f"models.{name}.patch: {model.patch} is not a multiple of 32, which the discriminator needs"
+        if name == "esrgan" and model.patch == 32 and model.train.batch == 1:
+            yield (
+                f"models.{name}.train.batch: one patch of 32 pixels leaves the discriminator's last batch norm one "
+                "value for each channel, and it needs two; take a batch of 2, or patches of 64"
+            )
+        if "auto" in model.loss.beta2.values() and not (model.loss.gan or model.loss.percep or model.loss.beta1):
+            yield f"models.{name}.loss.beta2: auto is a share of the loss, of which gan, percep and beta1 are 0"
 
 
 def _evaluation(config: "Config") -> Iterator[str]:

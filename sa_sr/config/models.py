@@ -39,8 +39,8 @@ class VGGDiscriminatorSize(Section):
 class VSRResNetSize(Section):
     """Generator of VSRResFeatGAN (Figure 6)."""
 
-    num_feat: PositiveInt = 64
-    """Channels."""
+    num_feat: Annotated[int, Field(ge=3, le=LARGEST)] = 64
+    """Channels; three of them carry the frame's colours at first."""
     num_block: PositiveInt = 15
     """Residual blocks."""
     share_first: bool = True
@@ -215,8 +215,9 @@ class Model(Section):
     """Share of the places of patches that `val_split: patch` keeps for validation."""
     test_sets: Annotated[list[str], Field(min_length=1)]
     """Data sets to super-resolve and evaluate."""
-    min_variance: Weight = 0.0
-    """Training patches whose HR pixels, in [0, 1], vary less than this are drawn again; 0 takes all.
+    min_variance: Annotated[float, Field(ge=0, lt=0.25)] = 0.0
+    """Training patches whose HR pixels, in [0, 1], vary less than this are drawn again; 0 takes all. No patch varies
+    more than 0.25, half of it black and half white.
 
     Open: the paper is silent. Alternatives: any; config/paper.yaml has 0.0035 for the video model. Evidence: weak, the
     practice of its authors' earlier work."""

@@ -2,24 +2,53 @@
 
 import difflib
 import hashlib
+import os
+import re
 from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
-from sa_sr.errors import UserError
+from sa_sr.errors import Refused, UserError
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 """A SHA-256, or its leading digits (8 or more) where its publisher gives no others, as in torchvision's file names."""
 
 
+VARIABLE = re.compile(r"\$\{(\w+)\}", re.ASCII)
+"""What stands for the value of an environment variable in an address."""
+SECRET = re.compile("token|secret|passw|pwd|signature|^sig$|api_?key|^key$|auth|credential", re.IGNORECASE)
+"""Names of what an address tells a server and nobody else should read."""
+
+
+def _address(url: str) -> str:
+    """A web address that tells no secret: it comes to stand in records, logs and plans. No message shows it."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as e:
+        raise PydanticCustomError("url", "no web address ({e})", {"e": str(e)}) from e
+    if not host:
+        raise PydanticCustomError("url", "no web address, for it names no host")
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    told = [password or user, *(value for name, value in parse_qsl(parts.query) if SECRET.search(name))]
+    if any(VARIABLE.sub("", value) for value in told):
+        raise PydanticCustomError(
+            "url",
+            "holds a password or token, which everybody could read in records and logs; write ${NAME} in its place, "
+            "which stands for the environment variable NAME, or put user and password into ~/.netrc",
+        )
+    return url
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
 
 
 class Url(_Strict):
@@ -28,8 +57,9 @@ class Url(_Strict):
     `file_sha256` pins the archive; only a pinned archive is kept for the next asset that comes out of it.
     """
 
-    url: str = Field(pattern=r"^https?://")
-    """Its address."""
+    url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_address)]
+    """Its address. `${NAME}` in it stands for the environment variable NAME: so passwords and tokens are given, if not
+    user and password in ~/.netrc."""
     member: str | None = None
     """The file in an archive."""
     file_sha256: Sha256 | None = None
@@ -39,12 +69,18 @@ class Url(_Strict):
     def file(self) -> str:
         """Name in the cache: the URL's own, told apart from the same name elsewhere."""
         digest = hashlib.sha256(self.url.encode()).hexdigest()
-        return f"{digest[:8]}-{PurePosixPath(unquote(urlsplit(self.url).path)).name}"
+        name = PurePosixPath(unquote(urlsplit(self.url).path)).name
+        return f"{digest[:8]}-{re.sub('[^A-Za-z0-9._+-]', '_', name)[-100:]}"
+
+    def secrets(self) -> dict[str, str]:
+        """What the variables in the address stand for. Raises Refused naming one that is not set."""
+        try:
+            return {f"${{{name}}}": quote(os.environ[name], safe="%=&") for name in VARIABLE.findall(self.url)}
+        except KeyError as e:
+            raise Refused(f"environment variable {e.args[0]} is not set") from None
 
     def __str__(self) -> str:
-        parts = urlsplit(self.url)
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # a password is nobody's business
-        return f"{bare} ({self.member})" if self.member else bare
+        return f"{self.url} ({self.member})" if self.member else self.url
 
 
 class PackageFile(_Strict):

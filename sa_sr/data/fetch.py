@@ -7,7 +7,8 @@ several assets share one; they are only ever read. What is an asset as it comes 
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,11 @@ from sa_sr.data.packages import client, links, patiently
 from sa_sr.errors import Refused, UserError
 from sa_sr.files import atomic_path
 from sa_sr.lock import waiting
+
+UNTOLD = 4 * 10**9
+"""Bytes of a file whose size neither its description nor the server tells: an endless answer would fill the disk."""
+MINUTE, LEAST = 60, 60_000
+"""Seconds in which at least so many bytes have to come, or the server is given up."""
 
 
 def path(name: str) -> Path:
@@ -76,7 +82,7 @@ def _put(source: Source, name: str, asset: Asset, cache: Path, target: Path) -> 
     """Bring the asset to `target`, checked. Raises Refused."""
     if isinstance(source, Url) and not source.member:
         whole = cache / source.file
-        _bring(whole, asset.sha256, [source.url], [], name, asset.bytes)
+        _bring_from_web(whole, asset.sha256, source, name, asset.bytes)
         shutil.move(whole, target)  # a copy would need twice the disk, 34 GB for REDS
         return
     with _opened(source, name, asset, cache) as stream:
@@ -88,7 +94,13 @@ def _opened(source: Source, name: str, asset: Asset, cache: Path) -> Iterator[IO
     """The asset's bytes, as they are or out of an archive, as a stream that is yet to be checked."""
     match source:
         case Local():
-            with Path(source.path).expanduser().open("rb") as stream:
+            try:
+                place = Path(source.path).expanduser()
+            except RuntimeError as e:  # ~name of nobody
+                raise Refused(str(e)) from None
+            if place.exists() and not place.is_file():
+                raise Refused("no plain file")
+            with place.open("rb") as stream:
                 yield stream
         case Installed():
             try:
@@ -105,7 +117,7 @@ def _opened(source: Source, name: str, asset: Asset, cache: Path) -> Iterator[IO
         case Url(member=str(pattern)):
             whole = cache / source.file
             try:
-                _bring(whole, source.file_sha256, [source.url], [], name)
+                _bring_from_web(whole, source.file_sha256, source, name)
                 with member(whole, pattern, asset.bytes) as stream:
                     yield stream
             finally:
@@ -127,6 +139,20 @@ def _copy(stream: IO[bytes], target: Path, asset: Asset) -> None:
         raise Refused(f"came with sha256 {digest.hexdigest()} ({size} bytes)")
 
 
+def _bring_from_web(whole: Path, sha256: str | None, source: Url, name: str, limit: int | None = None) -> None:
+    """The same of one address, whose secrets no message tells."""
+    url, secrets = source.url, source.secrets()
+    for variable, value in secrets.items():
+        url = url.replace(variable, value)
+    try:
+        _bring(whole, sha256, [url], [], name, limit)
+    except Refused as e:
+        told = str(e)
+        for variable, value in secrets.items():
+            told = told.replace(value, variable) if value else told
+        raise Refused(told) from None
+
+
 def _bring(
     whole: Path, sha256: str | None, urls: Iterable[str], problems: list[str], name: str, limit: int | None = None
 ) -> None:
@@ -140,7 +166,7 @@ def _bring(
             _fetch(url, part, sha256, name, limit)
             return os.replace(part, whole)
         except Refused as e:
-            problems.append(f"{urlsplit(url).hostname or url} {e}")
+            problems.append(f"{urlsplit(url).hostname} {e}")
     raise Refused(", ".join(problems))
 
 
@@ -165,8 +191,8 @@ def _receive(url: str, part: Path, name: str, limit: int | None) -> bool:
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-        if _tag(part).is_file():
-            headers["If-Range"] = _tag(part).read_text()
+        if version := _sendable(_tag(part).read_text("utf-8", "replace") if _tag(part).is_file() else ""):
+            headers["If-Range"] = version
     with client().stream("GET", url, headers=headers) as response:
         if response.status_code == 416:  # nothing is left to send; the checksum decides
             return True
@@ -174,22 +200,38 @@ def _receive(url: str, part: Path, name: str, limit: int | None) -> bool:
             raise Refused(f"answered {response.status_code} {response.reason_phrase}")
         continued = have > 0 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if not continued:
-            have, etag = 0, response.headers.get("ETag", "")
-            version = etag if etag.startswith('"') else response.headers.get("Last-Modified")  # W/"..." fits no range
+            have, version = 0, _version(response.headers)
             _tag(part).write_text(version) if version else _tag(part).unlink(missing_ok=True)
         total = have + int(response.headers.get("Content-Length", 0)) or None
+        most = limit or total or UNTOLD
         # disable=None: a bar on a terminal, nothing in log files
         bar = tqdm(desc=name, total=total, initial=have, unit="B", unit_scale=True, disable=None)
         with part.open("ab" if continued else "wb") as f, bar:
+            since, before = time.monotonic(), have
             for block in response.iter_raw():
                 have += f.write(block)
                 bar.update(len(block))
-                if limit and have > limit:
+                if have > most:
                     break
-    if limit and have > limit:
+                if time.monotonic() > since + MINUTE:
+                    if have - before < LEAST:
+                        raise Refused(f"sent {have - before} bytes in {MINUTE} seconds; run again to go on from there")
+                    since, before = time.monotonic(), have
+    if have > most:
         part.unlink()
-        raise Refused(f"sent more than the expected {limit} bytes")
+        raise Refused(f"sent more than {'the expected ' if limit or total else ''}{most} bytes")
     return continued
+
+
+def _version(headers: Mapping[str, str]) -> str:
+    """What a server calls the version of a file, as far as a range can be asked of it: W/"..." fits none."""
+    etag = headers.get("ETag", "")
+    return _sendable(etag if etag.startswith('"') else headers.get("Last-Modified", ""))
+
+
+def _sendable(version: str) -> str:
+    """A server's name for a version, empty where it holds what a header can't send back."""
+    return version if version.isascii() and version.isprintable() else ""
 
 
 def _tag(part: Path) -> Path:

@@ -32,7 +32,8 @@ class _Busy(httpx2.TransportError):
 @cache
 def settings() -> dict[str, str]:
     """What pip goes by, under its options' names: its configuration files, then PIP_* variables that are not empty."""
-    command = [sys.executable, "-m", "pip", "config", "list"]  # prints nothing where the environment has no pip
+    # -P: no module of the folder that it runs in; prints nothing where the environment has no pip
+    command = [sys.executable, "-P", "-m", "pip", "config", "list"]
     printed = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
     written = sorted(re.findall(r"""^(global|install)\.([\w-]+)=(['"].*)$""", printed, re.MULTILINE))
     found = [(key, ast.literal_eval(value)) for _, key, value in written]
@@ -90,7 +91,7 @@ def patiently(attempt: Callable[[], T]) -> T:
     for pause in (*PAUSES, None):
         try:
             return attempt()
-        except (httpx2.HTTPError, httpx2.InvalidURL) as e:
+        except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as e:  # the last for a host that is no name
             passing = isinstance(e, httpx2.TransportError) and not isinstance(e, httpx2.ConnectTimeout)
             if pause is None or not passing:  # whoever is offline is told so soon
                 raise Refused(str(e) or type(e).__name__) from e

@@ -132,16 +132,11 @@ def test_the_papers_networks_have_their_published_sizes(place):
     assert (video.generator.takes, video.discriminator.gives) == ((64, 5, 3, 36, 36), (64, 1))
 
 
-@pytest.mark.parametrize(
-    ("edits", "problem"),
-    [
-        ({"models__vsrresfeatgan__generator__num_feat": 2}, "vsrresfeatgan: identity_init needs num_feat >= 3"),
-        ({"models__esrgan__train__batch": 1}, "esrgan: Expected more than 1 value per channel"),  # batch norm's
-    ],
-)
-def test_networks_that_cant_be_built_or_run_are_named(place, edits, problem):
-    part = checked(tiny(**edits))["Networks"]
-    assert part.problems[0].startswith(problem)
+@pytest.mark.parametrize("model", ["esrgan", "vsrresfeatgan"])
+def test_networks_that_cant_be_built_or_run_are_named(place, model):
+    part = checked(tiny(**{f"models__{model}__generator__num_feat": 2**31 - 1}))["Networks"]
+    (problem,) = part.problems
+    assert problem.startswith(f"{model}: Storage size calculation overflowed")
     assert problem in str(part)
     assert len(part.rows) == 1 + 2  # the other model is still told of
 
@@ -311,6 +306,11 @@ def test_pictures_that_borders_leave_nothing_of_are_found(place):
     assert part.problems == [
         "evaluation.borders: clips_test: clips/test/pan has 5 frames of 68x48 pixels, "
         "but border 19 needs 49x49; leave it out, or lower the border"
+    ]
+    assert checked(tiny(evaluation={"regions": {"window": 95}}))["Data"].problems == []
+    assert checked(tiny(evaluation={"regions": {"window": 97}}))["Data"].problems == [
+        "evaluation.regions.window: clips_test: clips/test/pan has 5 frames of 68x48 pixels, "
+        "but window 97 needs 49x49; leave it out, or lower the window"
     ]
 
 
@@ -589,11 +589,11 @@ def test_ready(place):
 def test_not_ready(place):
     """All is told, and the last line says what is wrong."""
     (place / "photos/val/coffee.png").unlink()
-    done = sa_sr_check(place, tiny(models__esrgan__train__batch=1))
+    done = sa_sr_check(place, tiny(models__esrgan__generator__num_feat=2**31 - 1))
     assert done.exit_code == 1
     assert "GPU hours" in done.stdout
     last = done.stdout.splitlines()[-1]
-    assert last.startswith("not ready: esrgan: Expected more than 1 value per channel")
+    assert last.startswith("not ready: esrgan: Storage size calculation overflowed")
     assert last.endswith("photos/val: no folder with images or videos")
 
 

@@ -2,16 +2,20 @@
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
 from sa_sr.cli import app, main
 from sa_sr.config import load
 from sa_sr.config.reading import read
+from sa_sr.storage import h5_writer, put
 from tests.conftest import ROOT
 
 CONFIG = load(read(ROOT / "config/demo.yaml"))
@@ -117,3 +121,39 @@ def test_a_crop_of_anything_but_four_numbers_is_a_wrong_option(said, tmp_path, c
     status, error = said("figure comparison d i --item x --out {out} --crop {crop}", out=tmp_path / "out", crop=crop)
     assert status == 2
     assert f"Invalid value for --crop: x,y,width,height are four whole numbers, not '{crop}'" in error
+
+
+def test_a_table_is_printed_on_a_terminal_of_few_letters(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/table1.md").write_text("| 28.10 ± 0.05 |", encoding="utf-8")
+    (tmp_path / "tables/table1.csv").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "sa_sr", "summary", str(tmp_path)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "28.10 \\xb1 0.05" in done.stdout
+
+
+def test_closed_streams_cost_nothing(tmp_path):
+    """What a library prints on number 2 must not come to stand in a result that has got this number."""
+    with h5_writer(tmp_path / "data.h5", border="clamp") as f:
+        put(f, "lr/a", np.zeros((1, 8, 8, 3), np.uint8))
+        put(f, "hr/a", np.zeros((1, 32, 32, 3), np.uint8))
+    made = []
+    for name, closed in (("open", ""), ("closed", "0<&- 1>&- 2>&-")):
+        command = f"{sys.executable} -m sa_sr bicubic data.h5 --out {name}.h5 {closed}"
+        assert subprocess.run(["sh", "-c", command], cwd=tmp_path).returncode == 0
+        made.append((tmp_path / f"{name}.h5").read_bytes())
+    assert made[0] == made[1]
+    code = "import sa_sr.cli, sys; sa_sr.cli._open_streams(); sys.exit(open('x', 'w').fileno() < 3)"
+    command = f'{sys.executable} -c "{code}" 0<&- 1>&- 2>&-'
+    assert subprocess.run(["sh", "-c", command], cwd=tmp_path).returncode == 0
+
+
+def test_a_message_names_a_file_of_any_name(said, tmp_path):
+    status, error = said("summary {path}", path=os.fsdecode(bytes(tmp_path) + b"/\xff"))
+    assert status == 1
+    assert "no tables here" in error

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from sa_sr.config import Run, load
+from sa_sr.config.reading import read
 from sa_sr.config_docs import write_docs
 from sa_sr.errors import UserError
 
@@ -39,7 +40,20 @@ EXPERIMENTS = sorted(file for file in (ROOT / "config").glob("*.yaml") if file.n
 
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda f: f.name)
 def test_every_configuration_that_comes_along_is_valid(file):
-    load(yaml.safe_load(file.read_text()))
+    load(read(file))
+
+
+@pytest.mark.parametrize("name", ["config/claims.yaml", "sa_sr/data/assets.yaml"])
+def test_what_else_comes_along_means_what_it_seems_to_mean(name):
+    assert read(ROOT / name) == yaml.safe_load((ROOT / name).read_text())
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    source = {"url": "https://me:hush@a.b/c.png"}
+    asset = {"about": "", "licence": "", "sha256": "0" * 64, "sources": [source]}
+    with pytest.raises(UserError, match=r"assets\.mine\.sources\.0\.url\.url: holds a password") as e:
+        load(changed(assets={"mine": asset}))
+    assert "hush" not in str(e.value)
 
 
 def test_runs_are_models_times_extractors_times_seeds():
@@ -83,6 +97,18 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
         ({"tables__table3__dataset": "photos_test"}, r"tables\.table3\.dataset: 'photos_test' is not in"),
         ({"name": "../elsewhere"}, "name: "),
         ({"models__esrgan__patch": 100}, "not a multiple of 32"),
+        (
+            {"models__esrgan__patch": 32, "models__esrgan__train__batch": 1},
+            r"models\.esrgan\.train\.batch: one patch of 32 pixels leaves",
+        ),
+        (
+            {f"models__esrgan__loss__{key}": 0 for key in ("gan", "percep", "beta1")}
+            | {"models__esrgan__loss__beta2__canny": "auto"},
+            "auto is a share of the loss, of which",
+        ),
+        ({"models__vsrresfeatgan__generator": {"num_feat": 2}}, r"generator\.num_feat: .*greater than or equal to 3"),
+        ({"models__esrgan__min_variance": 0.25}, r"min_variance: .*less than 0\.25"),
+        *(({"name": name}, f"name: results/{name} is the place of") for name in ("assets", "Reference", "README.md")),
         ({"models__esrgan__loss__beta2__none": "auto"}, r"beta2\.none: is auto, but the baseline has no edges; give 0"),
         ({"models__esrgan__loss__beta2__none": 5}, r"beta2\.none: is 5"),
         ({"models__esrgan__train__betas": [0.9, 1.0]}, r"models\.esrgan\.train\.betas\.1: .*less than 1"),
@@ -115,6 +141,40 @@ def test_numbers_in_scientific_notation_work_although_yaml_reads_text():
 def test_a_mistake_is_named(edits, message):
     with pytest.raises(UserError, match=message):
         load(changed(**edits), "demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (
+            {"datasets__photos_val__sources__0__only": [f"{i:060d}" for i in range(2200)]},
+            r"datasets\.photos_val: 1\d+ l",
+        ),
+        ({"datasets__photos_val__sources__0__only": ["ö" * 20_000]}, r"datasets\.photos_val: 12\d+ letters"),
+        ({"datasets__photos_val__sources__0__only": ["'" * 25_000]}, r"datasets\.photos_val: 12\d+ letters"),
+        ({"seeds": list(range(500))}, "seeds: 3000 trainings make more files than"),
+    ],
+)
+def test_what_no_command_line_takes_is_told(edits, message):
+    with pytest.raises(UserError, match=message):
+        load(changed(**edits))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\x1b[2J", "\ud800"])
+def test_a_text_that_no_command_can_be_given_is_told(text):
+    for edit in ({"tables__table1__label": text}, {"datasets__photos_val__sources__0__only": [text]}):
+        with pytest.raises(
+            UserError, match=r"^x: .* which no text may hold$|^x is not valid: .* which no text may hold$"
+        ):
+            load(changed(**edit), "x")
+
+
+@pytest.mark.parametrize("edit", [{"patch": 64, "train__batch": 1}, {"patch": 32, "train__batch": 2}])
+def test_the_discriminator_takes_the_least_that_is_not_refused(edit):
+    from sa_sr.check import networks
+
+    config = load(changed(**{f"models__esrgan__{key}": value for key, value in edit.items()}))
+    assert isinstance(networks.build(config, "esrgan"), networks.Pair)
 
 
 def test_reordered_keys_give_equal_settings():

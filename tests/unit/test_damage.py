@@ -1,6 +1,7 @@
 """A damaged HDF5 file is noticed, named and set aside; a whole one never is."""
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -53,12 +54,17 @@ def everything(f: Any) -> list[np.ndarray]:
     return [f[f"hr/{item}"][...] for item in f["hr"]]
 
 
+def recorded(file: Path) -> None:
+    """As if a stage had made it where it lies."""
+    record_of(file).write_text(json.dumps({"path": str(file)}))
+
+
 def damaged(whole: Path, folder: Path, at: float, by: int = 1, name: str = "photos.h5") -> Path:
     """A copy with one byte altered."""
     data = bytearray(whole.read_bytes())
     data[int(at * len(data))] ^= by
     (folder / name).write_bytes(data)
-    record_of(folder / name).touch()
+    recorded(folder / name)
     return folder / name
 
 
@@ -78,7 +84,7 @@ def test_whatever_is_read_is_the_original_or_an_error_that_names_the_file(whole,
     for at, by in flips:
         data[int(at * len(data))] ^= by
     file.write_bytes(data if rest is None else data[: int(rest * len(data))])
-    record_of(file).touch()
+    recorded(file)
     written = file.read_bytes()
     try:
         read, said = content(file), ""

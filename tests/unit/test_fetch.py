@@ -51,6 +51,9 @@ class Page:
     data: bytes = b""
     ranges: bool = True
     etag: str | None = None
+    modified: str | None = None
+    endless: bool = False  # the data again and again, without a length
+    pause: float = 0.0  # seconds after each time
     cuts: list[int] = field(default_factory=list)  # connection lost after so many bytes, one request after another
     statuses: list[int] = field(default_factory=list)  # failures before the first answer
     location: str | None = None
@@ -95,7 +98,10 @@ class Site:
             return self.send(to, page.statuses.pop(0), b"an error page")
         if page.location:
             return self.send(to, 302, b"", {"Location": page.location})
+        if page.endless:
+            return self.send_without_end(to, page)
         extra = {"ETag": page.etag} if page.etag else {}
+        extra |= {"Last-Modified": page.modified} if page.modified else {}
         start = int(headers["range"][6:-1]) if page.ranges and "range" in headers else 0
         if headers.get("if-range", page.etag) != page.etag:
             start = 0
@@ -105,6 +111,14 @@ class Site:
             extra["Content-Range"] = f"bytes {start}-{len(page.data) - 1}/{len(page.data)}"
         extra["Content-Type"] = page.type
         self.send(to, 206 if start else 200, page.data[start:], extra, page.cuts.pop(0) if page.cuts else None)
+
+    def send_without_end(self, to: BaseHTTPRequestHandler, page: Page) -> None:
+        to.send_response(200)
+        to.send_header("Connection", "close")
+        to.end_headers()
+        while True:
+            to.wfile.write(page.data)
+            time.sleep(page.pause)
 
     def send(
         self,
@@ -396,9 +410,92 @@ def test_https_is_not_left_for_http(to: str, followed: bool) -> None:
     packages.client.cache_clear()
 
 
-def test_passwords_in_addresses_do_not_reach_the_message(site: Site, tmp_path: Path) -> None:
-    url = site.url.replace("//", "//me:secret@")
-    assert "secret" not in refused("rocket.jpg", asset(Url(url=f"{url}/rocket.jpg")), tmp_path / "rocket.jpg")
+@pytest.mark.parametrize("variables", ["${TEST_USER}:${TEST_PASSWORD}", "me:${TEST_PASSWORD}"])
+def test_passwords_are_taken_from_the_environment_and_shown_nowhere(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: str
+) -> None:
+    monkeypatch.setenv("TEST_USER", "me")
+    monkeypatch.setenv("TEST_PASSWORD", "s@cret/1")
+    monkeypatch.setenv("TEST_TOKEN", "hush")
+    path = "/rocket.jpg?id=1&token="
+    site.pages[f"{path}hush"] = Page(PHOTO, user="me:s@cret/1")
+    wanted = asset(Url(url=f"{site.url.replace('//', f'//{variables}@')}{path}${{TEST_TOKEN}}"))
+    download("rocket.jpg", wanted, tmp_path / "rocket.jpg")
+    monkeypatch.setenv("TEST_TOKEN", "wrong")
+    told = refused("rocket.jpg", wanted, tmp_path / "elsewhere" / "rocket.jpg") + wanted.model_dump_json()
+    assert not [secret for secret in ("cret", "hush", "wrong") if secret in told]
+    monkeypatch.delenv("TEST_TOKEN")
+    message = refused("rocket.jpg", wanted, tmp_path / "elsewhere" / "rocket.jpg")
+    assert "environment variable TEST_TOKEN is not set" in message
+
+
+def test_passwords_are_taken_from_netrc(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    site.pages["/rocket.jpg"] = Page(PHOTO, user="me:secret")
+    download("rocket.jpg", asset(Url(url=f"{site.url}/rocket.jpg")), tmp_path / "rocket.jpg")
+    assert (tmp_path / "rocket.jpg").read_bytes() == PHOTO
+
+
+@pytest.mark.parametrize("address", ["http://me:hush@a.b/c", "http://hush@a.b/c", "http://a.b/c?x=1&access_token=hush"])
+def test_passwords_in_addresses_are_refused_and_not_shown(address: str) -> None:
+    with pytest.raises(ValidationError, match=r"write \$\{NAME\} in its place") as caught:
+        Url(url=address)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["http:///c", "http://[::1/c", "http://a.b:99999/c"])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError, match="no web address"):
+        Url(url=address)
+
+
+@pytest.mark.parametrize("address", [f"{NEVER}/%00", f"{NEVER}/%0a%2e%2e%2fx", f"{NEVER}/{'x' * 999}", "http://a..b/c"])
+def test_an_odd_address_is_a_source_that_fails(tmp_path: Path, address: str) -> None:
+    refused("rocket.jpg", asset(Url(url=address)), tmp_path / "rocket.jpg")
+    assert [path.parent.name for path in tmp_path.rglob("*.lock")] == [".packages"]
+
+
+@pytest.mark.parametrize("odd", [{"etag": '"caf\xe9"'}, {"modified": "caf\xe9"}], ids=["ETag", "Last-Modified"])
+def test_a_version_that_no_header_can_name_is_resumed_all_the_same(site: Site, tmp_path: Path, odd: dict) -> None:
+    site.pages["/rocket.jpg"] = Page(PHOTO, cuts=[50_000], **odd)
+    source, target = Url(url=f"{site.url}/rocket.jpg"), tmp_path / "rocket.jpg"
+    download("rocket.jpg", asset(source), target)
+    target.unlink()
+    for suffix, content in ((".part", PHOTO[:9]), (".part.tag", b"caf\xe9")):  # an older version left such a name
+        (tmp_path / ".packages" / f"{source.file}{suffix}").write_bytes(content)
+    download("rocket.jpg", asset(source), target)
+    assert target.read_bytes() == PHOTO
+    asked = site["/rocket.jpg"]
+    assert [headers.get("range") for headers in asked] == [None, "bytes=50000-", "bytes=9-"]
+    assert not [headers for headers in asked if "if-range" in headers]
+
+
+def test_an_answer_without_end_is_left(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "UNTOLD", 1_000_000)
+    site.pages["/rocket.jpg"] = Page(PHOTO, endless=True)
+    wanted = asset(Url(url=f"{site.url}/rocket.jpg")).model_copy(update={"bytes": None})
+    assert "sent more than 1000000 bytes" in refused("rocket.jpg", wanted, tmp_path / "rocket.jpg")
+    assert cached(tmp_path / "rocket.jpg") == []
+
+
+def test_a_server_that_drips_is_left_and_what_came_is_kept(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "MINUTE", 0.3)
+    site.pages["/rocket.jpg"] = Page(PHOTO[:10], endless=True, pause=0.05)
+    message = refused("rocket.jpg", asset(Url(url=f"{site.url}/rocket.jpg")), tmp_path / "rocket.jpg")
+    assert "bytes in 0.3 seconds" in message
+    assert len(site["/rocket.jpg"]) == 1
+    (part,) = cached(tmp_path / "rocket.jpg")
+    assert part.endswith(".part")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "~nobody_of_this_name/x", "fifo"])
+def test_a_local_source_that_is_no_plain_file_is_passed_over(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    source = Local(path=path if path[0] in "/~" else str(tmp_path / path))
+    refused("rocket.jpg", asset(source), tmp_path / "rocket.jpg")
 
 
 # ----------------------------------------------------------------------------------------------------- archives
@@ -709,6 +806,14 @@ def test_pips_files_and_variables_are_read_as_pip_reads_them(tmp_path: Path) -> 
     code = "from sa_sr.data.packages import settings as s; print(*map(s().get, ['index-url', 'find-links', 'timeout']))"
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["http://variable.invalid/simple", "/a", "/b", "4"]
+
+
+def test_asking_pip_executes_nothing_of_the_current_folder(tmp_path: Path) -> None:
+    for name in ("pip", "ast", "runpy"):
+        (tmp_path / f"{name}.py").write_text("open('executed', 'w')")
+    code = "from sa_sr.data.packages import settings; settings()"
+    subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, check=True)
+    assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.network

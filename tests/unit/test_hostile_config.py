@@ -75,10 +75,54 @@ def test_a_tag_is_refused_and_nothing_is_executed(tmp_path, tag):
         (TEXT.replace("name: demo", "name: !!int ''"), "not a readable YAML file"),
         (TEXT + "? [1, 2]\n: 3\n", "unhashable key"),
         (TEXT + "".join(f"k{i}: 0\n" for i in range(1000)), "unknown key 'k0'"),
+        ("a: {<<: {x: 1}, <<: {x: 2}}\n", "key '<<' is given twice"),
+        ('{"a": 1, "a": 2}', "key 'a' is given twice"),
+        (TEXT + "__use_yte__: true\n", "execute code"),
+        (TEXT.replace("name: demo", "name: 2024"), "name: Input should be a valid string; put 2024 in quotes"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_told_in_few_words(tmp_path, text, message):
     assert message in refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        ("[[0010, 0040]]", "0010 as 8; if it is text, put it in quotes, else write 8"),
+        ("1:30", "1:30 as 90;"),
+        ("1:30.5", "1:30.5 as 90.5;"),
+        ("1_000", "1_000 as 1000;"),
+        ("1_0.5", "1_0.5 as 10.5;"),
+        ("0x1F", "0x1F as 31;"),
+        ("-0b11", "-0b11 as -3;"),
+        ("!!int '010'", "010 as 8;"),
+        ("no", "no as false; if it is text, put it in quotes, else write false"),
+        ("{On: 1}", "On as true;"),
+        ("2024-01-05", "2024-01-05 as a date; if it is text, put it in quotes"),
+        ("=", "= as a sign;"),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_people_is_refused_with_its_line(tmp_path, value, meaning):
+    assert f"x.yaml: line 2: YAML reads {meaning}" in refused(tmp_path, f"name: x\nb: {value}\n")
+
+
+def test_what_people_read_as_yaml_does_is_taken(tmp_path):
+    (tmp_path / "x.yaml").write_text("a: [0, -7, +5, 1.5, 2., .5, 1.0e-4, true, False, null, ~, '0010', 'no', 1e-4]\n")
+    assert read(tmp_path / "x.yaml")["a"] == [
+        0, -7, 5, 1.5, 2.0, 0.5, 1e-4, True, False, None, None, "0010", "no", "1e-4",
+    ]  # fmt: skip
+
+
+def test_json_is_read_as_snakemake_reads_it(tmp_path):
+    (tmp_path / "x.json").write_text('{\n\t"a": [1e5, "\\ud83d\\ude00"]\n}')
+    assert read(tmp_path / "x.json") == {"a": [1e5, "\U0001f600"]}
+
+
+def test_a_result_that_snakemake_took_for_a_configuration_is_told(tmp_path):
+    for name in ("run.json", ".run.json.made.json"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=r"run\.json: a result, no configuration; .* give targets before it"):
+        read(tmp_path / "run.json")
 
 
 def test_aliases_and_merge_keys_that_are_meant_well_are_taken(tmp_path):
@@ -107,7 +151,7 @@ def test_what_can_be_no_file_name_can_be_no_name(place, name):
             section = section.get(key, {})
         asset = {"about": "", "licence": "", "sha256": "0" * 64, "sources": [{"path": "x"}]}
         values = changed(**{place: section | {name: next(iter(section.values()), asset)}})
-    with pytest.raises(UserError, match=r"can't be a name: at most 60 letters") as e:
+    with pytest.raises(UserError, match=r"can't be a name: at most 60 letters|which no text may") as e:
         load(values)
     assert len(str(e.value)) < 4000
 
@@ -116,10 +160,11 @@ def test_what_can_be_no_file_name_can_be_no_name(place, name):
     ("edit", "message"),
     [
         ("demo\nname: other", "given twice"),
+        ("0010", "YAML reads 0010 as 8"),
         ("!!python/object/apply:os.mkdir [executed]", "not valid JSON or YAML"),
     ],
 )
-def test_snakemake_takes_no_key_twice_and_executes_nothing(tmp_path, edit, message):
+def test_snakemake_takes_no_key_twice_and_nothing_misread_and_executes_nothing(tmp_path, edit, message):
     """It reads the file itself, before anything of ours; what it makes of it is then looked at."""
     (tmp_path / "x.yaml").write_text(TEXT.replace("name: demo", f"name: {edit}", 1).replace("exec", f"{tmp_path}/exec"))
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile", str(tmp_path / "x.yaml")]

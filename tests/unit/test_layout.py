@@ -228,6 +228,16 @@ def test_a_file_without_items_is_named(refused, tmp_path):
     assert "bad.h5: its group 'hr' is empty" in refused(edges, tmp_path / "bad.h5")
 
 
+@pytest.mark.parametrize("chunks", [None, (1, 64, 64, 3)])
+def test_an_array_without_its_data_is_named_and_not_read_as_black(refused, tmp_path, chunks):
+    bad = written(tmp_path / "bad.h5", hr=None)
+    with h5py.File(bad, "a") as f:
+        f.create_dataset("hr/pan", PAN.shape, "u1", chunks=chunks)
+        if chunks:
+            f["hr/pan"][:4] = PAN[:4]
+    assert "bad.h5: hr/pan lacks data" in refused(edges, bad)
+
+
 @pytest.mark.parametrize("border", [None, "wrap"])
 def test_a_data_file_that_does_not_tell_its_border_is_named(refused, tmp_path, border):
     assert f"bad.h5: its attribute `border` is {border!r}" in refused(enlarge, written(tmp_path / "bad.h5", border))

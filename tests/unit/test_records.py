@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,23 @@ def test_a_download_that_was_put_in_its_place_by_hand_gets_a_record(place):
     assert made["content"]["sha256"] == digest("a.bin")
     Path("a.bin").write_bytes(b"b")
     assert list(differences(call)) == [f"a.bin has not the checksum {call.settings['sha256']}"]
+
+
+def test_a_file_that_was_copied_with_its_record_may_be_edited(place):
+    """Where the file was made another content is damage."""
+    with recording(Call("download", {}, [], ["photos/coffee.png"])):
+        pass
+    Path("mine").mkdir()
+    for path in Path("photos").iterdir():
+        shutil.copy2(path, "mine")
+    for folder in ("photos", "mine"):
+        Image.new("RGB", (300, 300)).save(f"{folder}/coffee.png")
+    spec = SPEC["sources"][0] | {"folder": "mine"}
+    sa_sr("prepare", "--spec", json.dumps(SPEC | {"sources": [spec]}), "--assets", "assets", "--out", "data/b.h5")
+    assert Path("mine/coffee.png").exists()
+    with pytest.raises(UserError, match="set aside as damaged-coffee"):
+        sa_sr("prepare", "--spec", json.dumps(SPEC), "--assets", "assets", "--out", "data/a.h5")
+    assert not Path("photos/coffee.png").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "no record", "[1]", '{"command": "prepare"}'])

@@ -3,9 +3,13 @@
 import json
 import re
 import shlex
+from itertools import pairwise
 
 import pytest
+import yaml
 from PIL import Image
+
+from tests.workflow.conftest import ROOT
 
 
 def test_the_demo_is_exactly_these_jobs(demo):
@@ -55,6 +59,25 @@ def test_claims_are_judged_by_the_tables_in_the_order_of_their_numbers(demo):
     words = shlex.split(command)
     numbers = [name.removeprefix("table") for name in json.loads(words[words.index("--tables") + 1])]
     assert numbers.index("2") < numbers.index("10")
+
+
+def test_braces_in_texts_are_no_wildcards(demo):
+    """Of a label in the tables, on the page and in the judgement of claims, and of a claim."""
+    label = "Vid$_{4}$ {F1} {} {table} {"
+    demo.config["tables"]["table1"]["label"] = label
+    statement = "better in {F1} {\\"
+    claims = yaml.safe_load((ROOT / "config/claims.yaml").read_text())
+    next(iter(claims["claims"].values()))["statement"] = statement
+    (demo.folder / "config").mkdir()
+    (demo.folder / "config/claims.yaml").write_text(yaml.safe_dump(claims))
+    shown = demo.snakemake("--dry-run", "--printshellcmds", "--nocolor")
+    assert shown.returncode == 0, shown.stderr
+    said = []
+    for line in re.findall(r"sa-sr (?:claims|results-page|table|details) .*", shown.stdout):
+        words = shlex.split(line)
+        said += [json.loads(after) for word, after in pairwise(words) if word in ("--spec", "--tables", "--claims")]
+    assert str(said).count(repr(label)[1:-1]) == 4
+    assert str(said).count(repr(statement)[1:-1]) == 1
 
 
 def used_assets(config):

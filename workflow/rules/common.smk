@@ -68,9 +68,10 @@ wildcard_constraints:
     sweep=one_of(CFG.sweeps),
 
 
-def text(value):
-    """Sorted JSON: as a param, equal exactly when the settings are equal."""
-    return json.dumps(value, sort_keys=True)
+def text(value, sort=True):
+    """JSON: as a param, equal exactly when the settings are equal. A brace in a text is written by its number, for
+    Snakemake takes {F1} for a wildcard; those around mappings stay."""
+    return re.sub(r'\{(?!["}])', r"\\u007b", json.dumps(value, sort_keys=sort))
 
 
 def data(dataset):

@@ -65,8 +65,8 @@ rule claims:
         f"{OUT}/logs/table/claims.log",
     params:
         # in the order of print, which is that of the file and that of the tables' numbers
-        claims=json.dumps(CLAIMS.model_dump(mode="json")["claims"]),
-        tables=json.dumps({name: table.model_dump(mode="json") for name, table in CFG.tables.items()}),
+        claims=text(CLAIMS.model_dump(mode="json")["claims"], sort=False),
+        tables=text({name: table.model_dump(mode="json") for name, table in CFG.tables.items()}, sort=False),
         extractors=BY_EXTRACTOR,
         code=code("claims"),
     shell:
