@@ -47,7 +47,8 @@ def why(target: str | None, config: Path | None, snakefile: Path, parse: Parse) 
 
 def _planned(target: str | None, config: Path, snakefile: Path, parse: Parse) -> list[Call]:
     """The call of every job that makes the target from nothing."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--nocolor"]
+    read(config)  # refuses what Snakemake would execute
+    command = [sys.executable, "-P", "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--nocolor"]
     command += ["--snakefile", str(snakefile), *filter(None, [target]), "--configfile", str(config)]
     done = subprocess.run(command, capture_output=True, text=True)
     said = done.stdout + done.stderr

@@ -78,3 +78,13 @@ def test_without_a_configuration_it_asks_for_one(finished):
     done = finished.run("sa-sr", "why", "results/other/tables/table1.md")
     assert done.returncode == 1
     assert "no file of config/ has the name 'other'; give --configfile" in done.stderr
+
+
+def test_a_name_with_a_line_break_is_no_obstacle_and_nothing_of_the_folder_is_executed(tiny, tmp_path):
+    work = tiny.copy(tmp_path)
+    work.config["figures"]["edge_maps"]["figure1"]["item"] = "two\nlines"
+    (tmp_path / "photos/test/astronaut.png").rename(tmp_path / "photos/test/two\nlines.png")
+    for module in ("ast", "secrets", "yaml"):
+        (tmp_path / f"{module}.py").write_text("open('executed', 'w')\n")
+    assert "edge_maps: results/tiny/figures/figure1.png" in work.why()
+    assert not (tmp_path / "executed").exists()

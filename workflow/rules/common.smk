@@ -22,10 +22,14 @@ from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
 from sa_sr.provenance import code
 from sa_sr.srun import prefix as srun_prefix
+from sa_sr.unlock import hold
 
 # Slurm's warning before a time limit goes to every process of the job: to the Snakemake in it, to the shell, and to the
 # training, which alone has an answer (StateFolder). Whoever dies of it takes the training along before it has saved.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    hold(Path())
 
 OWN_CLAIMS = "config/claims.yaml"
 if not os.path.isfile(OWN_CLAIMS):
