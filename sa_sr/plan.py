@@ -44,23 +44,18 @@ def freeze(
 
 
 def enter(path: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Make this process a part of a planned run, take the plan out of its configuration, and return the claims.
+    """Take the plan out of the configuration of a job, and return the claims.
 
-    path: file of `freeze`; config: the content of that file, as Snakemake has read it. Raises UserError where the file
-    or the workflow is not what was planned.
+    path: file of `freeze`; config: the content of that file, as Snakemake has read it. Raises UserError where the
+    content is not what was planned.
     """
-    planned = config.pop(PLANNED)
     if not path.is_file() or path.stem != _name(path.read_bytes()):
         raise UserError(f"{path}: not the configuration that this job was planned with; {AGAIN}")
-    for file, was in planned["workflow"].items():
-        if not os.path.isfile(file) or digest(file) != was:
-            raise UserError(f"{file} has changed since this job was planned; {AGAIN}")
-    os.environ[VARIABLE] = str(path.absolute())
-    return planned["claims"]
+    return config.pop(PLANNED)["claims"]
 
 
 def check(tags: Iterable[str]) -> None:
-    """Raise UserError where code or a library is not what the run was planned with.
+    """Raise UserError where code, a library or a rule is not what the run was planned with.
 
     tags: fingerprints of now, as `sa_sr.provenance.code` gives them. What the plan does not name is not compared.
     """
@@ -68,12 +63,14 @@ def check(tags: Iterable[str]) -> None:
         return
     path = Path(os.environ[VARIABLE])
     try:
-        planned = {_named(tag): tag for tag in json.loads(path.read_bytes())[PLANNED]["code"]}
+        planned = json.loads(path.read_bytes())[PLANNED]
     except FileNotFoundError as e:
         raise UserError(f"{path}: the plan of this job is gone, for a later run has another; {AGAIN}") from e
-    for tag in tags:
-        if planned.get(_named(tag), tag) != tag:
-            raise UserError(f"{_named(tag)} has changed since this job was planned; {AGAIN}")
+    code = {_named(tag): tag for tag in planned["code"]}
+    edited = [_named(tag) for tag in tags if code.get(_named(tag), tag) != tag]
+    edited += [file for file, was in planned["workflow"].items() if not os.path.isfile(file) or digest(file) != was]
+    if edited:
+        raise UserError(f"{edited[0]} has changed since this job was planned; {AGAIN}")
 
 
 def _named(tag: str) -> str:

@@ -13,10 +13,11 @@ CLAIMS = {"claims": {}}
 
 @pytest.fixture
 def frozen(tmp_path, monkeypatch):
-    monkeypatch.setenv(plan.VARIABLE, "")
     rules = tmp_path / "Snakefile"
     rules.write_text("rule all:\n")
-    return plan.freeze(tmp_path / ".plan", CONFIG, CLAIMS, {"sa_sr.losses@1", "torch==2.1"}, [str(rules)])
+    path = plan.freeze(tmp_path / ".plan", CONFIG, CLAIMS, {"sa_sr.losses@1", "torch==2.1"}, [str(rules)])
+    monkeypatch.setenv(plan.VARIABLE, str(path))
+    return path
 
 
 def test_a_job_gets_the_configuration_in_its_order_and_the_claims(frozen):
@@ -33,13 +34,13 @@ def test_a_plan_that_was_edited_is_refused(frozen):
 
 
 def test_rules_that_were_edited_are_refused(frozen, tmp_path):
+    plan.check([])
     (tmp_path / "Snakefile").write_text("rule all: input: 'a'\n")
     with pytest.raises(UserError, match="Snakefile has changed since this job was planned"):
-        plan.enter(frozen, json.loads(frozen.read_text()))
+        plan.check([])
 
 
 def test_code_and_libraries_that_the_plan_names_are_compared(frozen):
-    plan.enter(frozen, json.loads(frozen.read_text()))
     plan.check(["sa_sr.losses@1", "torch==2.1", "mylab.edges@7"])
     with pytest.raises(UserError, match=r"sa_sr\.losses has changed since this job was planned"):
         plan.check(["sa_sr.losses@2"])
@@ -47,8 +48,7 @@ def test_code_and_libraries_that_the_plan_names_are_compared(frozen):
         plan.check(["torch==2.2"])
 
 
-def test_a_later_run_takes_the_place_of_an_earlier_one_whose_jobs_refuse(frozen, tmp_path):
-    plan.enter(frozen, json.loads(frozen.read_text()))
+def test_a_later_run_takes_the_place_of_an_earlier_one_whose_jobs_refuse(frozen):
     later = plan.freeze(frozen.parent, CONFIG | {"name": "y"}, CLAIMS, [], [])
     assert list(frozen.parent.iterdir()) == [later]
     with pytest.raises(UserError, match="the plan of this job is gone"):

@@ -80,10 +80,11 @@ def test_without_a_configuration_it_asks_for_one(finished):
 
 
 def test_a_name_with_a_line_break_is_no_obstacle_and_nothing_of_the_folder_is_executed(tiny, tmp_path):
-    work = tiny.copy(tmp_path)
+    plain, work = tiny.copy(tmp_path / "plain"), tiny.copy(tmp_path / "odd")
     work.config["figures"]["edge_maps"]["figure1"]["item"] = "two\nlines"
-    (tmp_path / "photos/test/astronaut.png").rename(tmp_path / "photos/test/two\nlines.png")
+    (work.folder / "photos/test/astronaut.png").rename(work.folder / "photos/test/two\nlines.png")
     for module in ("ast", "secrets", "yaml"):
-        (tmp_path / f"{module}.py").write_text("open('executed', 'w')\n")
-    assert "edge_maps: results/tiny/figures/figure1.png" in work.why()
-    assert not (tmp_path / "executed").exists()
+        (work.folder / f"{module}.py").write_text("open('executed', 'w')\n")
+    assert "more stages follow from these" in work.why()
+    assert work.why() == plain.why()
+    assert not (work.folder / "executed").exists()

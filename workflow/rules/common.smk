@@ -37,10 +37,13 @@ if not os.path.isfile(OWN_CLAIMS):
 
 try:
     READ = {path: read(Path(path)) for path in map(str, [*workflow.configfiles, OWN_CLAIMS])}
-    if not workflow.is_main_process and plan.PLANNED in config:  # a job of a planned run
-        READ[OWN_CLAIMS] = plan.enter(Path(workflow.configfiles[0]), config)
+    PLAN = None if workflow.is_main_process or plan.PLANNED not in config else Path(workflow.configfiles[0])
+    if PLAN:  # this is a job of a planned run
+        READ[OWN_CLAIMS] = plan.enter(PLAN, config)
     CLAIMS = check(Claims, READ[OWN_CLAIMS], OWN_CLAIMS)
     CFG = load(config, ", ".join(str(f) for f in workflow.configfiles))
+    if PLAN:
+        os.environ[plan.VARIABLE] = str(PLAN.absolute())  # for the stage, which refuses other code
 except UserError as e:
     raise WorkflowError(str(e))
 
