@@ -8,10 +8,12 @@ PYTHON ?= python3
 # GPUs in use at a time, or trainings, one on each core, where there is none. Counted only once .venv is there.
 TRAININGS ?= $(or $(filter-out 0,$(shell $(BIN)/sa-sr gpus | wc -l)),$(shell nproc))
 SNAKEMAKE = snakemake --resources gpu=$(TRAININGS)
+# Tests whose times are printed at the end.
+SLOWEST ?= 10
 # A file of tests stays in one process, for its tests share what they have run.
-PYTEST = pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST = pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations $(SLOWEST)
 
-.PHONY: demo paper install test test-all lint
+.PHONY: demo paper install install-dev test test-all lint
 demo: $(BIN)/.installed
 	@sa-sr unlock
 	$(SNAKEMAKE) --configfile config/demo.yaml --report results/demo/report.html --report-after-run
@@ -22,6 +24,8 @@ paper: $(BIN)/.installed
 	$(SNAKEMAKE)
 
 install: $(BIN)/.installed
+
+install-dev: $(BIN)/.installed-dev
 
 test: $(BIN)/.installed-dev
 	$(PYTEST) -m "not slow"
@@ -37,6 +41,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt
 	pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
-$(BIN)/.installed-dev: $(BIN)/.installed
+$(BIN)/.installed-dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
 	pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	touch $@
+	touch $(BIN)/.installed $@

@@ -4,7 +4,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,7 +55,7 @@ def stage(group: typer.Typer, reads: Callable | None = None) -> Callable[[Callab
 
 def call_of(app: typer.Typer, words: list[str]) -> Call | None:
     """What a command line of `app` means, without the name of the program; None if it is none of a stage."""
-    command: Any = get_command(app)
+    command: Any = _commands(app)
     name = ""
     while hasattr(command, "commands"):
         name, *words = words
@@ -65,3 +65,9 @@ def call_of(app: typer.Typer, words: list[str]) -> Call | None:
     arguments = command.make_context(name, words).params
     del arguments["log"]
     return STAGES[name](arguments)
+
+
+@cache
+def _commands(app: typer.Typer) -> Any:
+    """Made once, for a plan asks for the meaning of a hundred command lines."""
+    return get_command(app)

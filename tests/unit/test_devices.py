@@ -25,7 +25,7 @@ from sa_sr.plugins import find
 from sa_sr.training import trainer
 from sa_sr.training.state import StateFolder
 from tests.processes import signals, version
-from tests.unit.test_training import SPEC, elsewhere, rows, with_plan
+from tests.unit.test_training import ONE, SPEC, elsewhere, rows, stop_after, with_plan
 
 ESRGAN = with_plan(batch=4, lr=1e-6)  # at higher rates rounding soon grows to other GANs
 VIDEO = TrainSpec.model_validate(
@@ -79,11 +79,15 @@ def start(spec: TrainSpec, files: trainer.Files, devices: int, *launcher: str) -
 
 
 def trained(spec: TrainSpec, files: trainer.Files, devices: int, *launcher: str) -> trainer.Files:
+    """By processes of their own; by this one where one is enough."""
+    if devices == 1:
+        trainer.train(spec, files, ONE)
+        return files
     process = start(spec, files, devices, *launcher)
     _, said = process.communicate()
     assert process.returncode == 0, said
     assert said.count(" steps in ") == 1
-    assert said.count(f"one of {devices}") == (devices > 1)
+    assert said.count(f"one of {devices}") == 1
     return files
 
 
@@ -106,12 +110,10 @@ def length(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", [(), TORCHRUN], ids=["alone", "torchrun"])
-def test_two_processes_train_as_one_does(started, tmp_path, launcher):
+def test_two_processes_train_as_one_does(started, tmp_path):
     """ESRGAN: the relativistic means and batch norm are those of the whole batch, or the first step would differ."""
     one = trained(ESRGAN, elsewhere(started, tmp_path / "one"), 1)
-    two = trained(ESRGAN, elsewhere(started, tmp_path / "two"), 2, *launcher)
-    assert_alike(one, two)
+    assert_alike(one, trained(ESRGAN, elsewhere(started, tmp_path / "two"), 2, *TORCHRUN))
 
 
 @pytest.mark.slow
@@ -123,23 +125,28 @@ def test_so_they_do_with_clips_and_their_own_moving_average(video, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
-def test_a_stopped_training_goes_on_with_another_number_of_devices(started, tmp_path, first, then):
+def test_a_stopped_training_goes_on_with_another_number_of_devices(started, tmp_path, monkeypatch, caplog, first, then):
+    caplog.set_level("INFO", logger="sa_sr")
     spec = with_plan(batch=4, lr=1e-6, steps=8)
     straight, stopped = trained(spec, elsewhere(started, tmp_path / "one"), 1), elsewhere(started, tmp_path / "two")
-    process = start(spec, stopped, first)
-    alone = psutil.Process(process.pid)
-    wait(process, lambda: len(group := [alone, *others_of(alone)]) == first and all(map(saves_at_a_signal, group)))
-    os.killpg(process.pid, signal.SIGUSR1)
-    _, said = process.communicate()
-    assert process.returncode == 128 + signal.SIGUSR1, said
-    assert said.count("stopped by signal") == 1
+    if first == 1:
+        stop_after(3, monkeypatch, lambda: trained(spec, stopped, 1))
+    else:
+        process = start(spec, stopped, first)
+        alone = psutil.Process(process.pid)
+        wait(process, lambda: len(group := [alone, *others_of(alone)]) == first and all(map(saves_at_a_signal, group)))
+        os.killpg(process.pid, signal.SIGUSR1)
+        _, said = process.communicate()
+        assert process.returncode == 128 + signal.SIGUSR1, said
+        assert said.count("stopped by signal") == 1
     assert not stopped.model.exists()
     assert_alike(straight, trained(spec, stopped, then))
-    assert "resuming after step" in (stopped.model.parent / "log").read_text()
+    log = caplog.text if then == 1 else (stopped.model.parent / "log").read_text()
+    assert "resuming after step" in log
 
 
 @pytest.mark.slow
-def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on(started, tmp_path):
+def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on(started, tmp_path, caplog):
     spec, place = with_plan(batch=4, steps=20), elsewhere(started, tmp_path / "one")
     for victim in ("first, at its start", "first", "second"):
         process = start(spec, place, 2)
@@ -154,9 +161,10 @@ def test_whichever_process_is_killed_none_stays_behind_and_another_start_goes_on
         assert not alive
         saved = {path.name for path in place.state.glob("*.pt")}
         assert bool(saved & {"last.pt", "previous.pt"}) == (victim != "first, at its start")
-    last = trained(spec, place, 1)
+    with caplog.at_level("INFO", logger="sa_sr"):
+        last = trained(spec, place, 1)
     assert [row["step"] for row in rows(last.history)] == list(range(1, 21))
-    assert "resuming after step" in (place.model.parent / "log").read_text()
+    assert "resuming after step" in caplog.text
 
 
 def saves_at_a_signal(process: psutil.Process) -> bool:

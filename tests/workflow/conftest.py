@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import skimage
 import yaml
 from PIL import Image
 
+from sa_sr.lock import waiting
 from tests.slurm import cluster
 from tests.workflow import forked
 
@@ -38,7 +39,9 @@ class Workspace:
     profile: str = "default"
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.run(*self.command(*arguments))
+        """Snakemake and its stages, to their end."""
+        plans = "--dry-run" in arguments
+        return (self.quickly if plans or self.profile == "default" else self.run)(*self.command(*arguments))
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Snakemake in a process group of its own; what it says is added to the file `said`."""
@@ -54,7 +57,7 @@ class Workspace:
     def why(self, *arguments: str) -> str:
         """What `sa-sr why` says."""
         self.configure()
-        done = self.run(
+        done = self.quickly(
             "sa-sr", "why", "--configfile", "config.yaml", "--snakefile", str(self.checkout / "Snakefile"), *arguments
         )
         assert done.returncode == 0, done.stderr
@@ -63,6 +66,12 @@ class Workspace:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """A command of the environment in this folder."""
         return subprocess.run(command, **self.process, capture_output=True, text=True)
+
+    def quickly(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """The same, and each `sa-sr` that it starts, without the time to load them; not for jobs of Slurm."""
+        env = self.process["env"]
+        env["PATH"] = f"{forked.commands()}{os.pathsep}{env['PATH']}"
+        return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True)
 
     def command(self, *arguments: str) -> list[str]:
         self.configure()
@@ -87,8 +96,8 @@ class Workspace:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Jobs of each rule that would run."""
-        done = forked.snakemake(self.command("--quiet", "reason", "--dry-run", *arguments), **self.process)
-        assert done.returncode == 0, done.stdout
+        done = self.snakemake("--quiet", "reason", "--dry-run", *arguments)
+        assert done.returncode == 0, done.stderr
         table = done.stdout.partition("Job stats:")[2].partition("total")[0]
         rows = [line.split() for line in table.splitlines()[3:] if line.strip()]
         return {rule: int(count) for rule, count in rows}
@@ -173,11 +182,40 @@ def slurm() -> None:
 
 
 @pytest.fixture(scope="session")
-def finished(tiny) -> Workspace:
+def run_once(tmp_path_factory) -> Callable[[Workspace], Workspace]:
+    """run_once(work): a copy of what comes of `work`, which the process of tests that is first runs to its end."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def run(work: Workspace) -> Workspace:
+        place = base / f"finished-{work.folder.name}"
+        with waiting(place.with_suffix(".lock")):
+            if not place.exists():
+                done = work.snakemake("--resources", "gpu=2")
+                assert done.returncode == 0, done.stderr
+                shutil.copytree(work.folder, place)
+        return replace(work, folder=shutil.copytree(place, tmp_path_factory.mktemp("copy") / "finished"))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tiny, run_once) -> Workspace:
     """The whole chain, run to its end."""
-    done = tiny.snakemake()
-    assert done.returncode == 0, done.stderr
-    return tiny
+    return run_once(tiny)
+
+
+@pytest.fixture(scope="session")
+def finished_part(tiny, run_once, tmp_path_factory) -> Workspace:
+    """The same of one model with two extractors on one test set."""
+    work = tiny.copy(tmp_path_factory.mktemp("part"))
+    config = work.config
+    del config["models"]["vsrresfeatgan"], config["extractors"]["local_variance"]
+    del config["figures"]["comparisons"]["figure10"]
+    config["models"]["esrgan"]["test_sets"] = ["photos_test"]
+    del config["models"]["esrgan"]["loss"]["beta2"]["local_variance"]
+    config["tables"] = {"table1": config["tables"]["table1"] | {"dataset": "photos_test"}}
+    return run_once(work)
 
 
 def photo(name: str) -> Image.Image:

@@ -1,22 +1,25 @@
 """Trainings that are killed at any moment go on where they were, and end with the same bits."""
 
 import csv
+import itertools
 import os
-import random
 import re
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pytest
 import skimage
 from PIL import Image
 
+from sa_sr import cli
 from sa_sr.config import Clips, Images, Optimise, TrainSpec
 from sa_sr.data.prepare import prepare
 from sa_sr.edges import extract_edges
@@ -24,10 +27,11 @@ from sa_sr.models import checkpoints
 from sa_sr.plugins import find
 from tests.processes import version
 
-STEPS = 120
-"""So many that some are left where the test itself is slow to look."""
-KILLS = 6
-"""For each of four trainings, so 24 in all."""
+STEPS = 3
+EVERY = {("esrgan", 0): 1}
+"""Of the changes, how many there are from one kill to the next; with other models and loader processes it is seven."""
+LONG = 10_000
+"""More steps than are done before somebody has looked."""
 SIZES = {
     "esrgan": {
         "generator": {"num_feat": 8, "num_block": 1, "num_grow_ch": 4},
@@ -51,18 +55,72 @@ class Training:
     features: Path
     workers: int
 
-    def start(self, out: Path) -> subprocess.Popen[bytes]:
-        """Begin it, or go on with it, in a process group of its own; the log goes on in one file."""
+    def command(self, out: Path, run: str = "run.json") -> list[str]:
+        """The words of the command, which begins the training in `out`, or goes on with it."""
         files = {"data": "data.h5", "weights": "edges.h5", "val-data": "data.h5", "val-weights": "edges.h5"}
         options = [text for name, file in files.items() for text in (f"--{name}", str(self.folder / file))]
         options += ["--init", str(self.folder / "init.safetensors"), "--features", str(self.features)]
         options += ["--state", str(out / "state"), "--out", str(out / "model.safetensors")]
         options += ["--history", str(out / "history.csv"), "--val", str(out / "val.csv")]
         options += ["--threads", "1", "--workers", str(self.workers), "--save-seconds", "0"]
-        command = [sys.executable, "-m", "sa_sr", "train", str(self.folder / "run.json"), *options]
+        return ["sa-sr", "train", str(self.folder / run), *options]
+
+    def live(self, out: Path, until: int | None = None, alone: bool = True) -> int:
+        """Train in a process until it is to change a file for the `until`-th time, where it is killed.
+
+        alone: and not the processes that load its patches. Returns the exit status.
+        """
         out.mkdir(exist_ok=True)
-        with open(out / "log", "ab") as log:
-            return subprocess.Popen(command, stderr=log, stdout=log, start_new_session=True)
+        process = PROCESSES.Process(target=_live, args=(self.command(out), out, until, alone))
+        process.start()
+        process.join(300)
+        assert process.exitcode is not None
+        return process.exitcode
+
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.workflow.loaded"])
+
+
+def _live(command: list[str], out: Path, until: int | None, alone: bool) -> None:
+    """Run the command, count the changes of files below `out` in its file `changes`, and die of one of them.
+
+    A change is the creation, a half-written content, the whole content, the renaming and the removal of a file.
+    """
+    os.setpgrp()
+    with open(out / "log", "ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    counter, sync, me = itertools.count(1), os.fsync, os.getpid()
+
+    def change(half_written: int | None = None) -> None:
+        if os.getpid() != me:
+            return
+        number = next(counter)
+        if number == until:
+            if half_written is not None:
+                os.ftruncate(half_written, os.fstat(half_written).st_size // 2)
+            (os.kill if alone else os.killpg)(me, signal.SIGKILL)
+        if until is None:
+            (out.parent / f"{out.name}.changes").write_bytes(b".%d" % number)
+
+    def audit(event: str, arguments: tuple) -> None:
+        if event == "open" and isinstance(arguments[0], str | os.PathLike) and arguments[2] & os.O_CREAT:
+            path = Path(arguments[0])
+            if path.is_relative_to(out) and not path.exists():
+                change()
+        elif event == "os.rename" or (event == "os.remove" and os.path.exists(arguments[0])):
+            change()
+
+    def fsync(file: int) -> None:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            change(file)
+        sync(file)
+
+    os.fsync = fsync
+    sys.addaudithook(audit)
+    sys.argv = command
+    cli.main()
 
 
 @pytest.fixture(scope="module", params=[("esrgan", 0), ("esrgan", 2), ("vsrresfeatgan", 0), ("vsrresfeatgan", 2)])
@@ -83,11 +141,13 @@ def training(request, tmp_path_factory, asset) -> Training:
     )
     spec = TrainSpec(
         name=f"{model}-canny-s1", model=model, seed=1, precision="32-true", val_share=0, min_variance=0, **sizes,
-        optimise=Optimise(steps=STEPS, batch=2, val_every=8, val_patches=2, ema=0.9), extractor="canny",
+        optimise=Optimise(steps=STEPS, batch=2, val_every=2, val_patches=2, ema=0.9), extractor="canny",
         extractor_params={}, layer="conv2_2", feature_scale=0.01, beta2=20.0,
         terms={"gan": 0.005, "percep": 1, "beta1": 0.01, "pixel": "l1", "feature": "l1", "gan_type": "ragan"},
     )  # fmt: skip
     (folder / "run.json").write_text(spec.canonical())
+    long = spec.optimise.model_copy(update={"steps": LONG})
+    (folder / "long.json").write_text(spec.model_copy(update={"optimise": long}).canonical())
     return Training(folder, model, asset("vgg19_oxford_q8.bin"), workers)
 
 
@@ -97,41 +157,40 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_a_training_that_is_killed_again_and_again_ends_with_the_same_bits(training, tmp_path):
-    """By SIGKILL: the process alone or its whole group, at random moments while it trains."""
-    chance = random.Random(f"{training.model} {training.workers}")
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert training.start(whole).wait(300) == 0, (whole / "log").read_text()
-    step = median(2 / float(row["samples_per_s"]) for row in csv.DictReader((whole / "history.csv").open()))
-    for kill in range(KILLS):
-        process, before = training.start(killed), version(killed / "state/last.pt")
-        while version(killed / "state/last.pt") in (0, before):  # until it trains, and has saved at least once more
-            assert process.poll() is None, (killed / "log").read_text()
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0, step))
-        (os.killpg if kill % 2 else os.kill)(process.pid, signal.SIGKILL)
-        assert process.wait(60) == -signal.SIGKILL
-        assert not (killed / "model.safetensors").exists()
-    assert training.start(killed).wait(300) == 0, (killed / "log").read_text()
-    resumed = [int(step) for step in re.findall(r"resuming after step (\d+) of", (killed / "log").read_text())]
-    assert len(resumed) == KILLS
-    assert resumed == sorted(resumed)
-    assert 0 < resumed[0] < resumed[-1] < STEPS
-    assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert rows(killed / "history.csv") == rows(whole / "history.csv")
-    assert rows(killed / "val.csv") == rows(whole / "val.csv")
-    assert not list(killed.rglob("*.tmp"))
+def test_a_training_that_is_killed_at_any_change_of_a_file_ends_with_the_same_bits(training, tmp_path):
+    """By SIGKILL: the process alone and its whole group in turn."""
+    whole = tmp_path / "whole"
+    assert training.live(whole) == 0, (whole / "log").read_text()
+    changes = int((tmp_path / "whole.changes").read_text().strip("."))
+    assert changes > 30
+    resumed = set()
+    for number in range(1, changes + 1, EVERY.get((training.model, training.workers), 7)):
+        killed = tmp_path / str(number)
+        assert training.live(killed, number, alone=number % 2 > 0) == -signal.SIGKILL
+        assert training.live(killed) == 0, (killed / "log").read_text()
+        resumed |= {int(step) for step in re.findall(r"resuming after step (\d+) of", (killed / "log").read_text())}
+        assert (killed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+        assert rows(killed / "history.csv") == rows(whole / "history.csv")
+        assert rows(killed / "val.csv") == rows(whole / "val.csv")
+        assert not list(killed.rglob("*.tmp"))
+        shutil.rmtree(killed)
+    assert resumed == {1, 2, 3}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    ("training", "number"),
+    [(("esrgan", 0), signal.SIGTERM), (("vsrresfeatgan", 2), signal.SIGUSR1)],
+    indirect=["training"],
+)
 def test_a_warning_is_answered_by_saving(training, tmp_path, number):
     """As a cluster gives it ahead of its time limit."""
-    process = training.start(tmp_path / "out")
-    while not version(tmp_path / "out/state/last.pt"):
-        assert process.poll() is None, (tmp_path / "out/log").read_text()
+    command = [sys.executable, "-m", "sa_sr", *training.command(tmp_path, "long.json")[1:]]
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen(command, stderr=log, stdout=log, start_new_session=True)
+    while not version(tmp_path / "state/last.pt"):
+        assert process.poll() is None, (tmp_path / "log").read_text()
         time.sleep(0.01)
     process.send_signal(number)
     assert process.wait(60) == 128 + number
-    log = (tmp_path / "out/log").read_text()
-    assert re.search(rf"stopped by signal {number:d}; step \d+ is saved", log)
+    assert re.search(rf"stopped by signal {number:d}; step \d+ is saved", (tmp_path / "log").read_text())

@@ -21,7 +21,7 @@ KILLS = [
     (ALONE, "state/tiny/pretrain-*/last.pt"),
     (CTRL_C, "state/tiny/esrgan-*/lock"),
     (ALONE, "state/tiny/esrgan-*/last.pt"),
-    (GROUP, "state/tiny/vsrresfeatgan-*/lock"),
+    (GROUP, "results/tiny/train/*/model.safetensors"),
     (ALONE, "results/tiny/images/*/*.h5"),
 ]
 """Who is killed, and after the appearance of which file, or of a later one, that was not there at the start."""
@@ -29,8 +29,8 @@ KILLS = [
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_workflow_that_is_killed_again_and_again_ends_with_the_same_bytes(finished, tmp_path):
-    chance, work = random.Random(1), finished.copy(tmp_path)
+def test_a_workflow_that_is_killed_again_and_again_ends_with_the_same_bytes(finished_part, tmp_path):
+    chance, work = random.Random(1), finished_part.copy(tmp_path)
     for number, (who, _) in enumerate(KILLS):
         signs = [sign for _, sign in KILLS[number:]]  # what an earlier run has finished already can't be waited for
         unlocked = work.unlock()
@@ -58,9 +58,9 @@ def test_a_workflow_that_is_killed_again_and_again_ends_with_the_same_bytes(fini
         assert refused(work), (tmp_path / "said").read_text()  # then who waits and starts again gets on
         wait_for_orphans(tmp_path)
     assert "Nothing to be done" in work.snakemake().stderr
-    assert results(work) == results(finished)
-    for history in (finished.folder / "results/tiny").rglob("history.csv"):
-        assert rows(tmp_path / history.relative_to(finished.folder)) == rows(history)
+    assert results(work) == results(finished_part)
+    for history in (finished_part.folder / "results/tiny").rglob("history.csv"):
+        assert rows(tmp_path / history.relative_to(finished_part.folder)) == rows(history)
     assert not list(tmp_path.rglob("*.tmp"))
     assert not list((tmp_path / ".snakemake/locks").glob("*"))
 
@@ -86,5 +86,5 @@ def results(work: Workspace) -> dict[str, bytes]:
     folder = work.folder / "results/tiny"
     timed = {folder / "logs", *folder.rglob("history.csv"), *folder.rglob(".*.made.json")}
     kept = [path for path in folder.rglob("*") if path.is_file() and not timed & {path, *path.parents}]
-    assert len(kept) > 100
+    assert len(kept) > 50
     return {str(path.relative_to(work.folder)): path.read_bytes() for path in kept}

@@ -40,12 +40,12 @@ QUICK = ["--seconds-between-status-checks", "2", "--slurm-init-seconds-before-st
 """What a machine of two cores wants; the rest is the profile's."""
 
 
-def test_the_whole_graph_runs_on_the_nodes_and_makes_the_same_files(finished, tmp_path):
-    work = replace(finished.copy(tmp_path), profile="slurm")
+def test_the_whole_graph_runs_on_the_nodes_and_makes_the_same_files(finished_part, tmp_path):
+    work = replace(finished_part.copy(tmp_path), profile="slurm")
     done = work.snakemake(*QUICK, *GROUPED, "--slurm-keep-successful-logs")
     assert done.returncode == 0, done.stderr
     assert "Nothing to be done" in work.snakemake(*QUICK).stderr
-    assert results(work) == results(finished)
+    assert results(work) == results(finished_part)
     logs = [folder.name for folder in (tmp_path / ".snakemake/slurm_logs").iterdir()]
     assert {name if name.startswith("rule_") else "_".join(name.split("_")[:2]) for name in logs} == SUBMITTED
     jobs = [job for job in ended_jobs() if f"WorkDir={tmp_path} " in job]
