@@ -14,7 +14,8 @@ from sa_sr.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 """What an image may be, by Pillow's names. Pillow knows fifty formats more, and starts Ghostscript for one."""
-IMAGES = set(".png .apng .jpg .jpeg .jpe .jfif .mpo .bmp .tif .tiff .webp .pbm .pgm .ppm .pnm .pfm".split())
+IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".tif", ".tiff", ".webp"}
+IMAGES |= {".pbm", ".pgm", ".ppm", ".pnm", ".pfm"}
 """The suffixes that Pillow has for these formats."""
 EIGHT_BIT = {"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
 """Pillow's modes that turn into 8-bit RGB without loss of range."""
@@ -116,8 +117,8 @@ def _refuse_holes(file: File) -> None:
         )
     except ValueError as e:
         raise UserError(
-            f"{file}: parts of its data are damaged or missing ({e}); replace the file, save it anew if it looks right, "
-            "or take it out of the data set"
+            f"{file}: parts of its data are damaged or missing ({e}); replace the file, save it anew if it looks "
+            "right, or take it out of the data set"
         ) from e
 
 
