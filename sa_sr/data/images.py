@@ -51,7 +51,7 @@ def read_image(file: File) -> np.ndarray:
     of 179 megapixels, for a JPEG with holes, and where nothing says which 8-bit picture is meant: 16 bits a channel,
     transparent pixels, several pictures in one file.
     """
-    with _image(file) as image:
+    with loaded(file) as image:
         upright = _upright(image)
         if image.format in ("JPEG", "MPO"):
             _refuse_holes(file)
@@ -71,10 +71,9 @@ def image_size(file: File) -> tuple[int, int]:
 
 
 def _upright(image: Any) -> Any:
-    """A picture, loaded, as it was meant to be seen."""
+    """A loaded picture as it was meant to be seen."""
     from PIL.Image import Transpose
 
-    image.load()  # a PNG may tell behind its pixels how it was taken
     turn = TURNS.get(_orientation(image)) if image.format != "TIFF" else None  # Pillow turns a TIFF itself
     return image.transpose(Transpose[turn]) if turn else image
 
@@ -120,6 +119,14 @@ def _refuse_holes(file: File) -> None:
             f"{file}: parts of its data are damaged or missing ({e}); replace the file, save it anew if it looks "
             "right, or take it out of the data set"
         ) from e
+
+
+@contextmanager
+def loaded(file: File) -> Iterator[Any]:
+    """Pillow's image with all that the file tells. Raises UserError as `read_image` does for what is in the header."""
+    with _image(file) as image:
+        image.load()  # a PNG may tell something behind its pixels
+        yield image
 
 
 @contextmanager
