@@ -293,24 +293,10 @@ def upscale(
     model: Annotated[Path, typer.Option(help="Weights of an image generator (.safetensors, .pth or RealSR .bin).")],
     tile: Annotated[int, typer.Option(min=0, help="Side of LR tiles, 0 for the whole image.")] = 192,
 ) -> None:
-    """Enlarge one image of your own by 4."""
-    from PIL import Image
+    """Enlarge one image of your own by 4; its colour profile and EXIF are kept."""
+    from sa_sr.upscale import upscale_file
 
-    from sa_sr.data.images import read_image
-    from sa_sr.files import atomic_path
-    from sa_sr.inference import upscale
-    from sa_sr.models.generators import load
-
-    if not image.is_file():
-        raise UserError(f"{image}: no such file")
-    if out.suffix.lower() != ".png":
-        raise UserError(f"{out}: the result is a PNG; give a name that ends in .png")
-    network = load(model)
-    if type(network).__name__ == "VSRResNet":
-        raise UserError(f"{model}: a video network, which takes five frames; give the weights of an image network")
-    result = Image.fromarray(upscale(network, read_image(image), tile))
-    with atomic_path(out) as temporary:
-        result.save(temporary, format="PNG")
+    upscale_file(image, model, out, tile)
 
 
 @stage(app)

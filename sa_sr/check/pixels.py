@@ -8,8 +8,8 @@ from sa_sr.check.assets import ASSETS, check_length
 from sa_sr.check.items import Item, items, told
 from sa_sr.config import ClipSource, Config, Source
 from sa_sr.data.presence import used
-from sa_sr.data.sources import place_of
-from sa_sr.data.video import VIDEOS, files_below
+from sa_sr.data.sources import chosen, place_of
+from sa_sr.data.video import VIDEOS
 from sa_sr.errors import UserError
 
 PNG, JPEG, VIDEO = 1.94, 8.2, 160.0
@@ -45,7 +45,7 @@ class Look:
 def look(config: Config, source: Source) -> Look:
     """Count the HR pixels of a source, or estimate them."""
     place = place_of(source, ASSETS)
-    there = bool(files_below(place)) if source.folder else place.is_file()
+    there = bool(chosen(source)) if source.folder else place.is_file()
     try:
         if there and source.asset:
             check_length(config, source.asset)

@@ -25,7 +25,8 @@ class Source(Section):
     asset: str | None = None
     """Name of an asset: an image, a video, or a zip or tar archive of images."""
     folder: str | None = None
-    """A folder of one's own: images, or for clips sub-folders of frames and video files."""
+    """A folder of one's own: images, or for clips sub-folders of frames and video files. Names that begin with a dot
+    are not looked at; what else is left out is told."""
     file: str | None = None
     """A file of one's own: an image, a video, or a zip or tar archive of images."""
     only: list[str] = []

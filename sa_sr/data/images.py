@@ -1,5 +1,6 @@
 """Read images: 8-bit pixels as RGB, upright, or a UserError that says why not."""
 
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ import numpy as np
 from sa_sr.data.archives import Member
 from sa_sr.errors import UserError
 
-IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-"""What a file with one of these suffixes may be. Pillow knows fifty formats more, and starts Ghostscript for one."""
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
+"""What an image may be, by Pillow's names. Pillow knows fifty formats more, and starts Ghostscript for one."""
+IMAGES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".tif", ".tiff", ".webp"}
+IMAGES |= {".pbm", ".pgm", ".ppm", ".pnm", ".pfm"}
+"""The suffixes that Pillow has for these formats."""
 EIGHT_BIT = {"1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"}
 """Pillow's modes that turn into 8-bit RGB without loss of range."""
 DEEP = (";16B", ";16L", ";16N")
@@ -41,18 +44,17 @@ def is_image(name: str | PurePath) -> bool:
 
 
 def read_image(file: File) -> np.ndarray:
-    """One image as RGB, uint8 (H, W, 3), turned as its EXIF orientation says.
+    """One image as RGB, uint8 (H, W, 3), turned as its EXIF orientation says, or its XMP where there is no EXIF.
 
     Grayscale is replicated, palettes are looked up, CMYK is converted without a colour profile, alpha is dropped where
     it is opaque everywhere. Raises UserError, naming the file, for what can't be read or has more than Pillow's limit
-    of 179 megapixels, and where nothing says which 8-bit picture is meant: 16 bits a channel, transparent pixels,
-    several pictures in one file.
+    of 179 megapixels, for a JPEG with holes, and where nothing says which 8-bit picture is meant: 16 bits a channel,
+    transparent pixels, several pictures in one file.
     """
-    from PIL.Image import Transpose
-
-    with _image(file) as image:
-        turn = TURNS.get(_orientation(image))
-        upright = image.transpose(Transpose[turn]) if turn else image
+    with loaded(file) as image:
+        upright = _upright(image)
+        if image.format in ("JPEG", "MPO"):
+            _refuse_holes(file)
         if upright.has_transparency_data and np.asarray(upright.convert("RGBA"))[..., 3].min() < 255:
             raise UserError(f"{file}: has transparent pixels, which have no colour; put it on a background first")
         return np.asarray(upright.convert("RGB"))
@@ -61,14 +63,70 @@ def read_image(file: File) -> np.ndarray:
 def image_size(file: File) -> tuple[int, int]:
     """Width and height as `read_image` has them. Only the header is read; raises UserError as far as that tells."""
     with _image(file, whole=False) as image:
-        return (image.height, image.width) if _orientation(image) in SIDEWAYS else (image.width, image.height)
+        if image.format == "PNG" and _notes_follow(image.fp):
+            image.load()
+        turned = image.format == "TIFF" and ORIENTATION in image.tag_v2  # Pillow has exchanged them
+        sideways = not turned and _orientation(image) in SIDEWAYS
+        return (image.height, image.width) if sideways else (image.width, image.height)
+
+
+def _upright(image: Any) -> Any:
+    """A loaded picture as it was meant to be seen."""
+    from PIL.Image import Transpose
+
+    turn = TURNS.get(_orientation(image)) if image.format != "TIFF" else None  # Pillow turns a TIFF itself
+    return image.transpose(Transpose[turn]) if turn else image
 
 
 def _orientation(image: Any) -> int:
-    """How a picture was taken; 1 is upright, as where nothing is told."""
-    # Pillow turns a TIFF itself, and decodes a PNG to look for EXIF behind its pixels, where hardly any has it
-    told = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
-    return image.getexif().get(ORIENTATION, 1) if told else 1
+    """How a picture was taken, as far as it was read; 1 is upright, as where nothing is told."""
+    from PIL.Image import Image
+
+    return Image.getexif(image).get(ORIENTATION, 1)  # a PNG's own function would decode it to look behind its pixels
+
+
+def _notes_follow(stream: IO[bytes]) -> bool:
+    """Whether a PNG has EXIF or XMP behind its pixels. The stream stays where it is."""
+    here, pixels = stream.tell(), False
+    stream.seek(8)
+    try:
+        while len(head := stream.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            data = stream.read(min(length, 21)) if kind in (b"iTXt", b"tEXt", b"zTXt") else b""
+            if pixels and (kind == b"eXIf" or data.startswith((b"XML:com.adobe.xmp", b"Raw profile type exif"))):
+                return True
+            pixels |= kind == b"IDAT"
+            stream.seek(length - len(data) + 4, 1)
+        return False
+    finally:
+        stream.seek(here)
+
+
+def _refuse_holes(file: File) -> None:
+    """UserError for a JPEG with damaged or missing data, which Pillow fills; this library tells libjpeg's warnings."""
+    import simplejpeg
+
+    with file.open("rb") as stream:
+        data = stream.read()
+    try:
+        colours = simplejpeg.decode_jpeg_header(data)[2]
+        # an eighth of the size: the data are read in full, and hardly anything is computed
+        simplejpeg.decode_jpeg(
+            data, "CMYK" if colours in ("CMYK", "YCCK") else "GRAY", min_height=1, min_width=1, min_factor=8
+        )
+    except ValueError as e:
+        raise UserError(
+            f"{file}: parts of its data are damaged or missing ({e}); replace the file, save it anew if it looks "
+            "right, or take it out of the data set"
+        ) from e
+
+
+@contextmanager
+def loaded(file: File) -> Iterator[Any]:
+    """Pillow's image with all that the file tells. Raises UserError as `read_image` does for what is in the header."""
+    with _image(file) as image:
+        image.load()  # a PNG may tell something behind its pixels
+        yield image
 
 
 @contextmanager
@@ -106,11 +164,12 @@ def _admit(file: File, image: Any) -> None:
             f"{file}: has pixels of mode {_layout(image)}, not 8 bits a channel of gray, RGB or CMYK; convert it first"
         )
     # an MPO is a photo of a phone with previews behind it
-    if image.format != "MPO" and (count := getattr(image, "n_frames", 1)) > 1:
-        raise UserError(f"{file}: holds {count} pictures; save the one that is meant as a file of its own")
+    if image.format != "MPO" and getattr(image, "is_animated", False):  # counting them reads all of them
+        raise UserError(f"{file}: holds several pictures; save the one that is meant as a file of its own")
 
 
 def _layout(image: Any) -> str:
     """Pillow's name for how the pixels lie in the file, else its mode."""
     args = image.tile[0].args if image.tile else image.mode
-    return args if isinstance(args, str) else str(args[0])
+    name = args if isinstance(args, str) else str(args[0])
+    return f"{name};16B" if image.format == "PPM" and args[-1] in range(256, 1 << 16) else name  # its largest value

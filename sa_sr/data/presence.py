@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from sa_sr.config import Clips, Config, Images, Source
-from sa_sr.data.video import check_expected, files_below
+from sa_sr.data.sources import chosen
+from sa_sr.data.video import check_expected
 from sa_sr.errors import UserError
 
 
@@ -16,7 +17,7 @@ def used(config: Config) -> list[str]:
 
 
 def sources(dataset: Images | Clips, assets: str | Path) -> list[str]:
-    """Every file that a data set is made from; of one's own files those which are there, for a plan needs none.
+    """Every file that `prepare` reads for a data set; of one's own files those which are there, for a plan needs none.
 
     assets: folder of the downloaded files.
     """
@@ -25,7 +26,7 @@ def sources(dataset: Images | Clips, assets: str | Path) -> list[str]:
         if source.asset:
             found.append(f"{assets}/{source.asset}")
         elif source.folder:
-            found += files_below(source.folder)
+            found += [str(file) for file in chosen(source).values() if file.is_file()]
         elif source.file and os.path.isfile(source.file):
             found.append(source.file)
     return found
@@ -53,7 +54,7 @@ def lacking(config: Config) -> list[str]:
 def _what_is_wrong(path: str, sources: list[Source]) -> str:
     """What keeps a path from being used, beginning with the path; empty where it is as it should be."""
     if sources[0].folder:
-        return "" if files_below(path) else f"{path}: no folder with images or videos"
+        return "" if all(map(chosen, sources)) else f"{path}: no folder with images or videos"
     if not Path(path).is_file():
         return f"{path}: no such file"
     try:

@@ -9,19 +9,17 @@ import numpy as np
 from sa_sr.config import Expect
 from sa_sr.data import film
 from sa_sr.data.archives import is_archive
-from sa_sr.data.images import IMAGES, File, image_size, is_image, read_image
+from sa_sr.data.images import File, image_size, is_image, read_image
 from sa_sr.data.screen import Picture
 from sa_sr.errors import UserError
 
-VIDEOS = {".mp4", ".mpg", ".mpeg", ".mov", ".mkv", ".avi", ".webm", ".m4v"}
+VIDEOS = {".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mj2", ".f4v", ".ismv", ".mkv", ".mk3d", ".webm", ".avi"}
+VIDEOS |= {".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".m2t", ".flv", ".wmv"}
+VIDEOS |= {".asf", ".ogv", ".ogm", ".y4m", ".h264", ".264", ".avc", ".h265", ".265", ".hevc"}
+"""The suffixes of videos in these containers, apart from those that name sound or still pictures more often."""
 
 END = 1 << 62
 """A frame that no video has."""
-
-
-def files_below(folder: str | Path) -> list[str]:
-    """Every image and video in a folder and its sub-folders, sorted; empty where there is no such folder."""
-    return sorted(str(p) for p in Path(folder).rglob("*") if p.suffix.lower() in IMAGES | VIDEOS)
 
 
 def pictures(clip: Path | list[File]) -> Iterator[Picture]:

@@ -1,10 +1,12 @@
 """Stage `aggregate`: all measurements in one table, then means over clips and over data sets.
 
-A perfect frame has PSNR `inf`, and so have the means over it: a mean without such frames would be of something else.
+A perfect frame has PSNR `inf`, beside which nothing else would count. Where one method has it, the frame is left out of
+that quantity's means and comparisons for all methods, so that these stay of the same frames; tables say of how many.
 """
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sa_sr.errors import UserError
@@ -20,12 +22,17 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path, parquet:
 
     frames, parquet: all rows, as CSV and as Parquet with typed columns; clips: one per method, data set, item, subset
     and quantity, `n` counting the frames; means: the same without the item, `n` counting the items, each of which
-    weighs the same, and `frames` all of their frames. The subsets are those of `subsets`. Order is that of the input.
+    weighs the same, `frames` all of their frames, and `perfect` those that were left out. The subsets are those of
+    `subsets`. Order is that of the input.
     Raises UserError naming the file that is not such a CSV, and for rows that occur twice.
     """
     rows = joined(csvs)
     per_item = pd.concat([_mean(part, [*METHOD, "item"], subset) for subset, part in subsets(rows).items()])
     per_set = pd.concat([_mean(part, METHOD, str(subset)) for subset, part in per_item.groupby("subset", sort=False)])
+    every = pd.concat([_mean(part, METHOD, subset) for subset, part in _whole_subsets(rows).items()])
+    names = [*METHOD, "subset", *QUANTITY]
+    per_set = per_set.merge(every[[*names, "n"]].rename(columns={"n": "perfect"}), on=names)
+    per_set["perfect"] -= per_set["frames"]
     for table, path in ((rows, frames), (per_item, clips), (per_set, means)):
         with atomic_path(path) as temporary:
             table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
@@ -46,8 +53,21 @@ def joined(csvs: list[Path]) -> pd.DataFrame:
 def subsets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The rows of every frame, and those without the first and last two frames of a clip (an image keeps its one).
 
-    What compares a frame with the one before is interior where both are.
+    What compares a frame with the one before is interior where both are. A quantity of a frame that is infinite for any
+    method is left out for all of them, unless nothing would be left of it on a data set.
     """
+    return {name: _comparable(part) for name, part in _whole_subsets(rows).items()}
+
+
+def _comparable(rows: pd.DataFrame) -> pd.DataFrame:
+    place = ["dataset", "item", "frame", *QUANTITY]
+    perfect = rows.loc[np.isinf(rows["value"]), place].drop_duplicates()
+    found = rows[place].merge(perfect, on=place, how="left", indicator=True)["_merge"].eq("both").set_axis(rows.index)
+    without = found.groupby([rows[name] for name in ("dataset", *QUANTITY)]).transform("all")
+    return rows[~found | without]
+
+
+def _whole_subsets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     first = rows.frame - rows.metric.isin(PAIRS)
     clip_ends = (first < EDGE) | (rows.frame >= rows.frames - EDGE)
     return {"all": rows, "interior": rows.loc[(rows.frames == 1) | ~clip_ends]}

@@ -66,9 +66,9 @@ def compare(rows: pd.DataFrame) -> pd.DataFrame:
     signed-rank test, two-sided, over the items (each averaged over the seeds) or the seeds (over the items), whichever
     are more; p_holm is Holm's correction for the models, extractors and data sets with the same quantity and subset;
     the runs of sweeps are a family of their own, so that a sweep more changes nothing about the others.
-    Values that are not finite leave a row without interval and p.
+    Frames that are perfect in a method are left out, see `subsets`; where all are, a row has no interval and no p.
     """
-    found = [row for subset, part in subsets(_pairs(rows)).items() for row in _compared(part, str(subset))]
+    found = [row for subset, part in subsets(rows).items() for row in _compared(_pairs(part), str(subset))]
     table = pd.DataFrame(found, columns=COLUMNS[:-2])
     swept = table["extractor"].str.contains(".", regex=False).rename("swept")
     table["p_holm"] = table.groupby(["subset", *QUANTITY, swept])["p"].transform(holm)

@@ -22,6 +22,7 @@ from sa_sr.evaluation import FEWEST
 from sa_sr.files import atomic_path, write_text
 from sa_sr.render.differences import Compared, Difference, read_differences, signed
 from sa_sr.render.labels import BASELINE, METRICS, label
+from sa_sr.render.markdown import escape, pipe_table
 from sa_sr.render.page import page
 from sa_sr.render.published import PUBLISHED, SOURCE
 from sa_sr.render.spec import belongs
@@ -145,12 +146,10 @@ def claims(
         else ""
     )
     notes = NOTES + few + (f" Not on the paper's data: {', '.join(strange)}." if strange else "")
-    left, right = ["left"] * 3, ["left", *["right"] * (len(cells.columns) - 1)]
-    one, other = (
-        table.to_markdown(index=False, colalign=sides, disable_numparse=True)
-        for table, sides in ((verdicts, left), (cells, right))
-    )
-    write_text(md, f"### {TITLE}\n\n{one}\n\n{other}\n\n{textwrap.fill(notes, 120, break_on_hyphens=False)}\n")
+    one = pipe_table(verdicts, ("left",) * 3)
+    other = pipe_table(cells, ("left", *["right"] * (len(cells.columns) - 1)))
+    said = textwrap.fill(escape(notes), 120, break_on_hyphens=False)
+    write_text(md, f"### {TITLE}\n\n{one}\n\n{other}\n\n{said}\n")
     drawn = verdicts.to_html(index=False, border=0, classes="words"), cells.to_html(index=False, border=0)
     write_text(html, page("claims", TITLE, "", drawn, notes))
 

@@ -62,7 +62,7 @@ def details(means: Path, differences: Path, md: Path, tex: Path, spec: TableSpec
     remark = f"In brackets: difference to {label(spec.model)}{remark_on(shown, brackets=False)}" if shown else ""
     where = "where in the image" + (", and over time" if groups and groups[-1].heading == TIME else "")
     title = f"{label(spec.model)}: {where}. Data: {spec.dataset_label}"
-    above = f"{'; '.join(how)}. {sample([e for e in entries if e.printed], spec, spread=False)}"
+    above = f"{'; '.join(how)}. {sample([e for e in entries if belongs(e.quantity, spec)], spec, spread=False)}"
     number = f"{spec.number}, details" if spec.number else ""
     write(Grid(f"{spec.name}_details", number, title, above, spec.methods, groups, remark), md, tex, html)
 

@@ -7,6 +7,7 @@ from html import escape as escape_html
 from pathlib import Path
 
 from sa_sr.files import write_text
+from sa_sr.render.markdown import escape as plain
 from sa_sr.render.page import page
 
 
@@ -81,8 +82,8 @@ def markdown(grid: Grid) -> str:
         number = f"**{cell.number}**" if cell.bold else cell.number
         return " ".join(filter(None, [number + cell.mark, cell.small]))
 
-    names = [group.prefix + column for group in grid.groups for column in group.columns]
-    lines = [["Method", *names], *([method, *map(text, cells)] for method, cells in grid.rows)]
+    names = [plain(group.prefix + column) for group in grid.groups for column in group.columns]
+    lines = [["Method", *names], *([plain(method), *map(text, cells)] for method, cells in grid.rows)]
     first, *others = [max(map(len, column)) for column in zip(*lines, strict=True)]
     drawn = [f"| {' | '.join([m.ljust(first), *map(str.rjust, cells, others)])} |" for m, *cells in lines]
     drawn.insert(1, "|".join(["", f":{'-' * (first + 1)}", *(f"{'-' * (width + 1)}:" for width in others), ""]))
@@ -90,7 +91,7 @@ def markdown(grid: Grid) -> str:
         textwrap.fill(words, width=min(120, len(drawn[0])), break_on_hyphens=False)
         for words in (grid.above, grid.below)
     )
-    return "\n\n".join(filter(None, [f"### {grid.heading}", above, "\n".join(drawn), below])) + "\n"
+    return "\n\n".join(filter(None, [f"### {plain(grid.heading)}", above, "\n".join(drawn), below])) + "\n"
 
 
 def html_page(grid: Grid) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from sa_sr.errors import UserError
 from sa_sr.files import atomic_path, write_text
 from sa_sr.render.labels import label
+from sa_sr.render.markdown import pipe_table
 from sa_sr.render.page import page
 from sa_sr.training.health import WINDOW, Finding, Rows, findings
 
@@ -56,8 +57,7 @@ def health(histories: list[Path], csv: Path, md: Path, html: Path) -> None:
             "Verdict": [_verdict(steps, [f.rule.name for f in found[name]]) for name, steps in trained.items()],
         }
     )
-    aligned = ("left", *["right"] * (len(printed.columns) - 2), "left")
-    table = printed.to_markdown(index=False, colalign=aligned, disable_numparse=True)
+    table = pipe_table(printed, ("left", *["right"] * (len(printed.columns) - 2), "left"))
     said = [
         f"{_label(name)}, seed {_seed(name)}: {finding}. {finding.rule.remark}"
         for name, several in found.items()

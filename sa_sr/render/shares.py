@@ -15,6 +15,7 @@ from sa_sr.config import Run
 from sa_sr.errors import UserError
 from sa_sr.files import atomic_path, write_text
 from sa_sr.render.labels import label
+from sa_sr.render.markdown import pipe_table
 from sa_sr.render.page import page
 from sa_sr.render.published import SHARE
 
@@ -46,8 +47,7 @@ def shares(calibrations: list[Path], csv: Path, md: Path, html: Path) -> None:
             "in training": _per_cent(rows.share_in_training),
         }
     )
-    right = ("left", "right", "right", "left", "right", "right")
-    table = printed.to_markdown(index=False, colalign=right, disable_numparse=True)
+    table = pipe_table(printed, ("left", "right", "right", "left", "right", "right"))
     write_text(md, f"### {TITLE}\n\n{table}\n\n{textwrap.fill(NOTES, 120)}\n")
     write_text(html, page("shares", TITLE, "", [printed.to_html(index=False, border=0)], NOTES))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sa_sr.errors import UserError
+from sa_sr.evaluation import WHOLE
 from sa_sr.files import atomic_path
 from sa_sr.render.differences import Difference, Differences, of_table, read_differences, remark_on, signed
 from sa_sr.render.grid import Cell, Grid, Group, write
@@ -29,10 +30,10 @@ class Entry:
     """One row of the CSV: a quantity of one method, and what the paper has for it.
 
     `extractor` is "bicubic" for bicubic, which has none. `value` is the mean over seeds and `std` the sample standard
-    deviation, None for one seed; `n` counts images or clips, `frames` what was measured of them; `difference` is to the
-    baseline `none`, with what differences.csv says of it up to `verdict`; `difference_to_published` is to the paper's
-    value, on whatever data that was; `best` marks the leader of the trained methods at printed precision; `printed` the
-    cells of the printed tables.
+    deviation, None for one seed; `n` counts images or clips, `frames` what was measured of them, `perfect` those that
+    were left out; `difference` is to the baseline `none`, with what differences.csv says of it up to `verdict`;
+    `difference_to_published` is to the paper's value, on whatever data that was; `best` marks the leader of the trained
+    methods at printed precision; `printed` the cells of the printed tables.
     """
 
     table: str
@@ -51,6 +52,7 @@ class Entry:
     seeds: int
     n: int
     frames: int
+    perfect: int
     difference: float | None
     low: float | None
     high: float | None
@@ -95,7 +97,7 @@ def summarise(means: Path, compared: Differences, spec: TableSpec) -> list[Entry
     """
     samples = _read(means, spec)
     quantities = sorted({q for _, q in samples}, key=lambda q: (list(METRICS).index(q.metric), q))
-    mean = {key: statistics.fmean(values) for key, (values, _, _) in samples.items()}
+    mean = {key: statistics.fmean(values) for key, (values, _) in samples.items()}
     leaders = {
         q: _leaders({e: mean[e, q] for e in spec.extractors if (e, q) in mean}, METRICS[q.metric]) for q in quantities
     }
@@ -104,7 +106,7 @@ def summarise(means: Path, compared: Differences, spec: TableSpec) -> list[Entry
         for quantity in quantities:
             if (extractor, quantity) not in samples:
                 continue
-            values, n, frames = samples[extractor, quantity]
+            values, counts = samples[extractor, quantity]
             value = mean[extractor, quantity]
             published = _published(spec, extractor, quantity)
             published_base = _published(spec, BASELINE, quantity)
@@ -120,8 +122,7 @@ def summarise(means: Path, compared: Differences, spec: TableSpec) -> list[Entry
                     value=value,
                     std=statistics.stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None,
                     seeds=len(values),
-                    n=n,
-                    frames=frames,
+                    **counts,
                     **_of(compared.get((extractor, quantity))),
                     best=extractor in leaders[quantity],
                     printed=spec.prints(quantity),
@@ -142,8 +143,8 @@ def _of(found: Difference | None) -> dict[str, Any]:
     }
 
 
-def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list[float], int, int]]:
-    """The table's part of means.csv: (extractor or "bicubic", quantity) to the values of all seeds, n and frames."""
+def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list[float], dict[str, int]]]:
+    """The table's part of means.csv: (extractor or "bicubic", quantity) to the values of all seeds, and counts."""
     values, counts = defaultdict(list), {}
     try:
         with open(means, newline="", encoding="utf-8") as f:
@@ -153,12 +154,12 @@ def _read(means: Path, spec: TableSpec) -> dict[tuple[str, Quantity], tuple[list
                 if row["dataset"] == spec.dataset and ours and extractor in spec.rows and row["metric"] in METRICS:
                     quantity = Quantity.of(row)
                     values[extractor, quantity].append(float(row["value"]))
-                    counts[extractor, quantity] = int(row["n"]), int(row["frames"])
+                    counts[extractor, quantity] = {name: int(row[name]) for name in ("n", "frames", "perfect")}
     except KeyError as e:
         raise UserError(f"{means}: has no column {e}; delete it and run `aggregate` again") from e
     except (OSError, ValueError, TypeError) as e:
         raise UserError(f"{means}: not a readable table of means ({e}); delete it and run `aggregate` again") from e
-    return {key: (sample, *counts[key]) for key, sample in values.items()}
+    return {key: (sample, counts[key]) for key, sample in values.items()}
 
 
 def _check_complete(entries: list[Entry], means: Path, spec: TableSpec) -> None:
@@ -267,7 +268,16 @@ def sample(entries: Iterable[Entry], spec: TableSpec, spread: bool = True) -> st
     if max(counts) > 1:
         number = " to ".join(str(count) for count in sorted({min(counts), max(counts)}))
         seeds = f"mean{' ± standard deviation' if spread else ''} over {number} training seeds"
-    return f"{_averaging(entries[0], spec)}; {seeds}."
+    fullest = max(entries, key=lambda entry: (entry.n, entry.frames))
+    return f"{_averaging(fullest, spec)}; {seeds}.{_without_perfect(entries, spec)}"
+
+
+def _without_perfect(entries: list[Entry], spec: TableSpec) -> str:
+    """A sentence on the frames that are perfect, where there are any."""
+    name = "image" if spec.kind == "images" else "frame"
+    left = {METRICS[e.metric].label + (f" of {e.region}" if e.region != WHOLE else ""): e.perfect for e in entries}
+    told = [f"{what} without {n} {name}{'s' if n > 1 else ''}" for what, n in left.items() if n]
+    return f" {', '.join(told)} that a method matches exactly, where it is infinite." if told else ""
 
 
 def _averaging(entry: Entry, spec: TableSpec) -> str:

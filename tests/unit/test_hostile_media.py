@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -17,16 +18,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
-from sa_sr.data.images import image_size, read_image
+from sa_sr.config import Images
+from sa_sr.data.images import FORMATS, IMAGES, image_size, read_image
 from sa_sr.data.prepare import prepare
 from sa_sr.data.scenes import find_scenes
+from sa_sr.data.sources import files
 from sa_sr.data.video import pictures, read_clips
 from sa_sr.errors import UserError
 from tests.unit.test_prepare import PHOTOS, clip_file, photo, photo_file, prepared, tarred, video, zipped
 
 CAT = Image.fromarray(photo("chelsea.png")[40:168, 100:260])
-SAVED = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".bmp": "BMP"}
+SAVED = {".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".bmp": "BMP", ".ppm": "PPM"}
 
 
 def saved(image: Image.Image, suffix: str, **options) -> bytes:
@@ -81,14 +85,6 @@ def test_every_kind_of_8_bit_picture_is_as_pillow_converts_it(tmp_path_factory, 
     assert image_size(file) == (found.shape[1], found.shape[0])
 
 
-def test_a_photo_taken_sideways_is_turned_upright(tmp_path):
-    """6: the camera was turned, so that the top of the picture lies at the right of what is stored."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    (tmp_path / "a.png").write_bytes(saved(CAT.transpose(Image.Transpose.ROTATE_90), ".png", exif=exif))
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.asarray(CAT))
-
-
 def test_an_odd_note_in_a_photo_is_no_reason_to_refuse_it(tmp_path):
     """Of EXIF only the orientation is looked at; here the resolution is a text."""
     exif = Image.Exif()
@@ -101,6 +97,65 @@ def test_an_odd_note_in_a_photo_is_no_reason_to_refuse_it(tmp_path):
         ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg"))
     assert read_image(tmp_path / "a.jpg").shape == np.asarray(CAT).shape
     assert image_size(tmp_path / "a.jpg") == CAT.size
+
+
+def xmp(orientation: int) -> bytes:
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="{orientation}"/></x:xmpmeta>'.encode()
+
+
+def behind_the_pixels(kind: bytes, data: bytes) -> bytes:
+    """A PNG with a chunk just before its end."""
+    whole, end = saved(SIDEWAYS, ".png"), png_chunk(b"IEND", b"")
+    return whole.removesuffix(end) + png_chunk(kind, data) + end
+
+
+def texted(key: str, text: str) -> PngInfo:
+    info = PngInfo()
+    info.add_itxt(key, text)
+    return info
+
+
+SIDEWAYS = CAT.transpose(Image.Transpose.ROTATE_90)
+EXIF = Image.Exif()
+EXIF[0x0112] = 6
+XMP = "XML:com.adobe.xmp"
+XMP_CHUNK = XMP.encode() + bytes(5) + xmp(6)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [
+        *((s, partial(saved, SIDEWAYS, s, exif=EXIF)) for s in (".png", ".jpg", ".webp", ".tif")),
+        (".tif", lambda: saved(SIDEWAYS, ".tif", compression="tiff_lzw", exif=EXIF)),
+        (".jpg", lambda: saved(SIDEWAYS, ".jpg", xmp=xmp(6))),
+        (".webp", lambda: saved(SIDEWAYS, ".webp", lossless=True, xmp=xmp(6))),
+        (".tif", lambda: saved(SIDEWAYS, ".tif", tiffinfo={700: xmp(6)})),
+        (".png", lambda: saved(SIDEWAYS, ".png", pnginfo=texted(XMP, xmp(6).decode()))),
+        (".png", lambda: behind_the_pixels(b"eXIf", EXIF.tobytes().removeprefix(b"Exif\0\0"))),
+        (".png", lambda: behind_the_pixels(b"iTXt", XMP_CHUNK)),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_how_a_picture_was_taken_is_known_wherever_that_is_told(tmp_path, suffix, data, packed):
+    """By EXIF or XMP, in every format; the size that is told before anything is decoded agrees."""
+    if packed:
+        zipped(tmp_path / "a.zip", {f"a{suffix}": data()})
+        source = Images(kind="images", sources=[{"file": str(tmp_path / "a.zip")}]).sources[0]
+        with files(source, tmp_path) as found:
+            (file,) = found.values()
+            size, pixels = image_size(file), read_image(file)
+    else:
+        file = tmp_path / f"a{suffix}"
+        file.write_bytes(data())
+        size, pixels = image_size(file), read_image(file)
+    assert size == CAT.size
+    assert np.abs(pixels.astype(int) - np.asarray(CAT)).mean() < 8
+
+
+def test_what_stands_behind_the_pixels_of_a_png_is_no_reason_to_decode_it(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(behind_the_pixels(b"tEXt", b"date:create\0today"))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", None)
+    assert image_size(tmp_path / "a.png") == SIDEWAYS.size
 
 
 def deep(channels: int, suffix: str) -> bytes:
@@ -132,11 +187,14 @@ def animated(suffix: str) -> bytes:
         (lambda: deep(3, ".png"), "has pixels of mode RGB;16B, not 8 bits a channel"),
         (lambda: deep(4, ".png"), "has pixels of mode RGBA;16B, not 8 bits a channel"),
         (lambda: deep(3, ".tiff"), "has pixels of mode RGB;16N, not 8 bits a channel"),
+        (lambda: deep(1, ".pgm"), "has pixels of mode I;16B, not 8 bits a channel"),
+        (lambda: deep(3, ".ppm"), "has pixels of mode RGB;16B, not 8 bits a channel"),
+        (lambda: b"P3 32 32 1023 " + b"9 " * 3 * 32 * 32, "has pixels of mode RGB;16B, not 8 bits a channel"),
         (lambda: saved(CAT.convert("F"), ".tif"), "has pixels of mode F;32F, not 8 bits a channel"),
         *((partial(see_through, mode), "has transparent pixels") for mode in ("RGBA", "LA", "RGB", "L", "P")),
-        (lambda: animated(".png"), "holds 3 pictures"),
-        (lambda: animated(".webp"), "holds 3 pictures"),
-        (lambda: animated(".tif"), "holds 3 pictures"),
+        (lambda: animated(".png"), "holds several pictures"),
+        (lambda: animated(".webp"), "holds several pictures"),
+        (lambda: animated(".tif"), "holds several pictures"),
     ],
 )
 def test_what_is_not_one_8_bit_picture_is_refused(tmp_path, data, message):
@@ -148,6 +206,11 @@ def test_the_previews_behind_a_phones_photo_are_not_meant(tmp_path):
     data = saved(CAT, "MPO", save_all=True, append_images=[CAT.reduce(4)])
     (tmp_path / "a.jpg").write_bytes(data)
     assert read_image(tmp_path / "a.jpg").shape == (128, 160, 3)
+
+
+def test_an_image_is_known_by_every_suffix_of_the_formats_that_are_read():
+    formats = {*FORMATS, "MPO"}
+    assert {suffix for suffix, kind in Image.registered_extensions().items() if kind in formats} == IMAGES
 
 
 # ------------------------------------------------------------------------------------------- mislabelled, damaged
@@ -171,7 +234,7 @@ def test_a_jpeg_that_is_named_png_is_read(tmp_path):
 def test_other_files_that_are_named_png_are_refused(tmp_path, data):
     (tmp_path / "a.png").write_bytes(data())
     message = refusal(photo_file(tmp_path / "a.png"), tmp_path)
-    assert "a.png: can't be read as an image (not PNG, JPEG, BMP, TIFF, WEBP, or" in message
+    assert "a.png: can't be read as an image (not PNG, JPEG, BMP, TIFF, WEBP, PPM, or" in message
 
 
 @pytest.mark.parametrize("suffix", SAVED)
@@ -180,6 +243,45 @@ def test_a_picture_that_is_cut_off_is_refused(tmp_path, suffix, share):
     data = saved(CAT, suffix)
     (tmp_path / f"a{suffix}").write_bytes(data[: int(share * len(data))])
     assert f"a{suffix}: can't be read as an image" in refusal(photo_file(tmp_path / f"a{suffix}"), tmp_path)
+
+
+@pytest.mark.parametrize("fill", [bytes, lambda n: b"", lambda n: b"\xa5" * n], ids=["zeros", "cut", "bytes"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 8}], ids=str)
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_a_jpeg_with_a_hole_is_refused(tmp_path, fill, options, place):
+    """Its end is there, so that a decoder fills the rest with gray or with what lies elsewhere in the picture."""
+    data = saved(CAT.resize((480, 384)), ".jpg", quality=92, **options)
+    start = int(place * len(data))
+    (tmp_path / "a.jpg").write_bytes(data[:start] + fill(2000) + data[start + 2000 :])
+    message = refusal(photo_file(tmp_path / "a.jpg"), tmp_path)
+    assert "a.jpg: parts of its data are damaged or missing" in message or "can't be read as an image" in message
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 17), (160, 128)])
+@pytest.mark.parametrize("options", [{}, {"progressive": True, "restart_marker_blocks": 1}], ids=str)
+def test_no_whole_jpeg_is_taken_for_one_with_a_hole(tmp_path, mode, size, options):
+    data = saved(CAT.resize(size).convert(mode), ".jpg", **options)
+    for tail in (b"", b"what a camera writes behind the picture"):
+        (tmp_path / "a.jpg").write_bytes(data + tail)
+        assert read_image(tmp_path / "a.jpg").shape == (size[1], size[0], 3)
+
+
+def test_a_tiff_of_very_many_pages_is_refused_at_once(tmp_path):
+    """Each page is 18 bytes that lead to the next; to count the pages is to read them all."""
+    page, entries = saved(CAT, ".tif"), []
+    start = len(page) + len(page) % 2
+    for n in range(200_000):
+        after = start + 18 * (n + 1)
+        entries.append(struct.pack("<HHHIII", 1, 254, 4, 1, 0, after)[:18])
+    first = struct.unpack("<I", page[4:8])[0]
+    count = struct.unpack("<H", page[first : first + 2])[0]
+    link = first + 2 + 12 * count
+    data = page[:link] + struct.pack("<I", start) + page[link + 4 :] + b"\0" * (len(page) % 2) + b"".join(entries)
+    (tmp_path / "a.tif").write_bytes(data)
+    begin = time.monotonic()
+    assert "a.tif: holds several pictures" in refusal(photo_file(tmp_path / "a.tif"), tmp_path)
+    assert time.monotonic() - begin < 2
 
 
 @settings(max_examples=100, deadline=None)

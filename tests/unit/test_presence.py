@@ -60,6 +60,8 @@ def test_a_folder_has_to_hold_something(folder):
     (folder / "mine/read me.txt").touch()
     assert lacking(chosen) == [message]
     (folder / "mine/sub/photo.png").touch()
+    assert lacking(chosen) == [message], "sub-folders are for clips"
+    (folder / "mine/photo.png").touch()
     assert lacking(chosen) == []
 
 

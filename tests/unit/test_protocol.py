@@ -278,6 +278,21 @@ def test_clips_are_means_over_frames_and_means_are_over_clips(tmp_path, measured
     assert len(means) == 2 * 2 * len(quantities)  # methods, subsets
 
 
+def test_one_perfect_frame_is_counted_and_left_out_for_every_method(tmp_path, measured):
+    """Else its infinite PSNR would be the mean, or the means of two methods would be of different frames."""
+    rows = pd.concat([pd.read_csv(path, keep_default_na=False) for path in measured])
+    chosen = rows["item"].eq("pan") & rows["frame"].eq(1) & rows["metric"].eq("psnr")
+    rows.loc[chosen & rows["method"].ne("bicubic"), "value"] = np.inf
+    rows.to_csv(tmp_path / "one.csv", index=False)
+    _, clips, means = (read(path) for path in summed([tmp_path / "one.csv"], tmp_path / "one"))
+    rows[~chosen].to_csv(tmp_path / "none.csv", index=False)
+    _, _, without = (read(path) for path in summed([tmp_path / "none.csv"], tmp_path / "none"))
+    perfect = {(r["method"], r["subset"], r["metric"], r["perfect"]) for r in means if r["perfect"] != "0"}
+    assert perfect == {(method, "all", "psnr", "1") for method in ("bicubic", "esrgan-canny-s1")}
+    assert [r | {"perfect": "0"} for r in means] == without
+    assert not [r for r in clips if r["value"] == "inf"]
+
+
 def test_bicubic_survives_the_grouping(tmp_path, measured):
     for path in summed(measured, tmp_path):
         rows = [r for r in read(path) if r["method"] == "bicubic"]

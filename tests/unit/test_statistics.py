@@ -257,15 +257,23 @@ def test_holm_counts_the_cells_of_one_quantity_and_subset():
     assert ssim.p_holm["canny"] == ssim.p["canny"]
 
 
-def test_infinite_values_leave_a_row_without_interval():
+@pytest.mark.parametrize("perfect", ["canny", "none", ""])
+def test_a_frame_that_any_method_matches_exactly_is_compared_nowhere(perfect):
+    """Its PSNR is infinite; the others are compared as if it was not in the data set."""
+    rows = measured(items=7, seeds=2)
+    others = compare(rows[rows.item.ne("item2")])
+    rows.loc[rows.extractor.eq(perfect) & rows.item.eq("item2"), "value"] = math.inf
+    pd.testing.assert_frame_equal(compare(rows), others)
+    assert row(others).units == 6
+
+
+def test_where_all_frames_are_matched_exactly_there_is_no_interval():
     rows = measured()
-    rows.loc[rows.extractor.eq("canny") & rows.item.eq("item2"), "value"] = math.inf
-    rows.loc[rows.extractor.eq("lv") & rows.item.eq("item2"), "value"] = math.inf
-    rows.loc[rows.extractor.eq("none") & rows.item.eq("item2"), "value"] = math.inf
+    rows.loc[rows.extractor.ne("lv"), "value"] = math.inf
     for extractor in ("canny", "lv"):
         found = row(compare(rows), extractor)
-        assert math.isinf(found.value)
-        assert found[["difference", "low", "high", "p", "p_holm"]].isna().all()
+        assert math.isinf(found.baseline)
+        assert found[["low", "high", "p", "p_holm"]].isna().all()
         assert found.verdict == "undecided"
 
 

@@ -54,9 +54,9 @@ EXTRA = [
 """What is measured besides, one value for each method and no other."""
 
 
-def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0, n=2, extra=()) -> Path:
+def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0, n=2, extra=(), perfect=0) -> Path:
     """means.csv as `aggregate` writes it; other spaces, borders and subsets than the printed ones are off by a lot."""
-    lines = ["method,model,extractor,seed,dataset,subset,metric,region,space,border,value,n,frames"]
+    lines = ["method,model,extractor,seed,dataset,subset,metric,region,space,border,value,n,frames,perfect"]
     for place, (name, (psnr, ssim, lpips)) in enumerate(scores.items()):
         for seed in seeds if name != "bicubic" else [""]:
             run = "bicubic,bicubic,," if name == "bicubic" else f"esrgan-{name}-s{seed},esrgan,{name},{seed}"
@@ -64,15 +64,17 @@ def write_means(path: Path, scores=SCORES, seeds=(1,), shift=0.0, n=2, extra=())
             for subset, off in (("all", 0), ("interior", 5)):
                 for space, border in product(("rgb", "y"), (4, 8)):
                     far = off + 10 * (space == "y") + border - 4
-                    lines.append(f"{run},city_b,{subset},psnr,all,{space},{border},{psnr + far + more},{n},{10 * n}")
+                    lines.append(
+                        f"{run},city_b,{subset},psnr,all,{space},{border},{psnr + far + more},{n},{10 * n},{perfect}"
+                    )
                     value = ssim + far / 100 + more
-                    lines.append(f"{run},city_b,{subset},ssim,all,{space},{border},{value},{n},{10 * n}")
-                lines.append(f"{run},city_b,{subset},lpips,all,rgb,0,{lpips + off / 100 + more},{n},{10 * n}")
+                    lines.append(f"{run},city_b,{subset},ssim,all,{space},{border},{value},{n},{10 * n},0")
+                lines.append(f"{run},city_b,{subset},lpips,all,rgb,0,{lpips + off / 100 + more},{n},{10 * n},0")
                 for metric, region, space, border in extra:
                     lines.append(
-                        f"{run},city_b,{subset},{metric},{region},{space},{border},{1 + place + off},{n},{10 * n}"
+                        f"{run},city_b,{subset},{metric},{region},{space},{border},{1 + place + off},{n},{10 * n},0"
                     )
-    path.write_text("\n".join([*lines, "bicubic,bicubic,,,elsewhere,all,psnr,all,rgb,4,1,1,1"]) + "\n")
+    path.write_text("\n".join([*lines, "bicubic,bicubic,,,elsewhere,all,psnr,all,rgb,4,1,1,1,0"]) + "\n")
     return path
 
 
@@ -321,6 +323,17 @@ def test_seeds_give_mean_and_standard_deviation(tmp_path):
     assert rows[3][1] == "**25.75** ± 0.35"
     assert rows[3][4] == "+0.50 [+0.48, +0.52]"
     assert rows[1][1] == "30.00"
+
+
+@pytest.mark.parametrize(("perfect", "words"), [(1, "without 1 image that"), (3, "without 3 images that")])
+def test_how_many_pictures_are_perfect_and_left_out_is_said(tmp_path, perfect, words):
+    spec = SPEC.model_copy(update={"kind": "images"})
+    rendered = render(tmp_path, spec, perfect=perfect)
+    for kind in ("md", "html", "tex", "details.md"):
+        assert f"PSNR {words} a method matches exactly, where it is infinite." in " ".join(rendered[kind].split())
+    counts = {(r["metric"], r["perfect"]) for r in csv.DictReader(rendered["csv"].splitlines())}
+    assert counts == {("psnr", str(perfect)), ("ssim", "0"), ("lpips", "0")}
+    assert "matches exactly" not in render(tmp_path, spec)["md"]
 
 
 def test_a_perfect_picture_is_infinite_with_several_seeds_too(tmp_path):
