@@ -287,7 +287,7 @@ def upscale(
     network = load(model)
     if type(network).__name__ == "VSRResNet":
         raise UserError(f"{model}: a video network, which takes five frames; give the weights of an image network")
-    result = Image.fromarray(upscale(network, read_image(image), tile))
+    result = Image.fromarray(upscale(network, read_image(image), tile, model))
     with atomic_path(out) as temporary:
         result.save(temporary, format="PNG")
 
