@@ -29,8 +29,8 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
     data: data file; model: generator weights; recipe: name of the model, esrgan or vsrresfeatgan; out: sr/<item>
     (T, H, W, 3) uint8; tile: see `upscale`. At the ends of a clip the missing frames of the video model's window are
     replaced by the first or last one; tables of it leave these frames out. Raises UserError where the weights do not
-    fit, and naming the item where the data file is not one. Works on a GPU of its own, and waits for one, where there
-    is any.
+    fit or their output is not finite, and naming the item where the data file is not one. Works on a GPU of its own,
+    and waits for one, where there is any.
     """
     torch.set_num_threads(threads)
     window, network = generator(model, recipe)
@@ -39,7 +39,7 @@ def super_resolve(data: Path, model: Path, recipe: str, out: Path, threads: int,
     seen = "lr" if window == 1 else "bicubic"
     with h5_items(data, "hr", seen) as f, h5_writer(out, method=model.parent.name) as result:
         for item in progress(sorted(f["hr"]), f"super-resolve {data.stem}", len(f["hr"]), unit="items"):
-            put(result, f"sr/{item}", _enlarged(network, f, item, window, tile))
+            put(result, f"sr/{item}", _enlarged(network, f, item, window, tile, model))
 
 
 def generator(model: Path, recipe: str) -> tuple[int, nn.Module]:
@@ -58,28 +58,32 @@ def generator(model: Path, recipe: str) -> tuple[int, nn.Module]:
         raise UserError(f"{model}: its run's settings are not those of a generator of {recipe} ({e})") from e
 
 
-def _enlarged(network: nn.Module, f: Any, item: str, window: int, tile: int) -> Iterator[np.ndarray]:
+def _enlarged(network: nn.Module, f: Any, item: str, window: int, tile: int, source: Path) -> Iterator[np.ndarray]:
     if window == 1:
-        yield from (upscale(network, frame, tile) for frame in f[f"lr/{item}"])
+        yield from (upscale(network, frame, tile, source) for frame in f[f"lr/{item}"])
         return
     frames = f[f"bicubic/{item}"]
     for t in range(len(frames)):
         times = np.clip(np.arange(t - window // 2, t + window // 2 + 1), 0, len(frames) - 1)
-        yield restore(network, np.stack([frames[int(u)] for u in times]), tile)
+        yield restore(network, np.stack([frames[int(u)] for u in times]), tile, source)
 
 
-def upscale(model: nn.Module, image: np.ndarray, tile: int = 0) -> np.ndarray:
+def upscale(model: nn.Module, image: np.ndarray, tile: int = 0, source: str | Path = "the model") -> np.ndarray:
     """Enlarge one image by 4.
 
     model: generator that takes LR images; image: (H, W, 3) uint8 RGB; tile: side of the LR tiles that are worked on one
-    after another to save memory, 0 for the whole image at once. Returns (4H, 4W, 3) uint8, clamped and rounded.
+    after another to save memory, 0 for the whole image at once; source: the weight file, which an error names.
+    Returns (4H, 4W, 3) uint8, clamped and rounded. Raises UserError where the generator's output is not finite.
     """
-    return _tiled(model, _tensor(image), tile, SCALE)
+    return _tiled(model, _tensor(image), tile, SCALE, source)
 
 
-def restore(model: nn.Module, frames: np.ndarray, tile: int = 0) -> np.ndarray:
-    """Super-resolve the centre of bicubic frames (T, H, W, 3) uint8 with a video generator: (H, W, 3) uint8."""
-    return _tiled(model, _tensor(frames), tile * SCALE, 1)
+def restore(model: nn.Module, frames: np.ndarray, tile: int = 0, source: str | Path = "the model") -> np.ndarray:
+    """Super-resolve the centre of bicubic frames (T, H, W, 3) uint8 with a video generator: (H, W, 3) uint8.
+
+    tile, source and errors as in `upscale`.
+    """
+    return _tiled(model, _tensor(frames), tile * SCALE, 1, source)
 
 
 def _tensor(array: np.ndarray) -> Tensor:
@@ -90,13 +94,19 @@ def _tensor(array: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def _tiled(model: nn.Module, x: Tensor, tile: int, scale: int) -> np.ndarray:
+def _tiled(model: nn.Module, x: Tensor, tile: int, scale: int, source: str | Path) -> np.ndarray:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.backends.cudnn.allow_tf32 = False  # 32 bits on every GPU
     model = model.to(device).eval()
 
     def run(part: Tensor) -> Tensor:
-        return (model(part.to(device)).clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0).cpu()
+        output = model(part.to(device))
+        if not output.isfinite().all():
+            raise UserError(
+                f"{source}: the network's output is not finite (NaN or infinite), so its weights are damaged or too "
+                "large; get the file again, or train again with a lower learning rate"
+            )
+        return (output.clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0).cpu()
 
     height, width = x.shape[-2:]
     if not tile or max(height, width) <= tile:

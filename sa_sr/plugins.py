@@ -24,6 +24,7 @@ def find(kind: str, name: str) -> Any:
     Raises UserError with the names that exist when there is no such file, and why one that is there can't be used.
     """
     attribute = name.partition(":")[2] or name
+    tags = modules(module_name(kind, name))  # the code as it is imported
     try:
         plugin = getattr(import_module(module_name(kind, name)), attribute)
     except (ImportError, AttributeError) as e:
@@ -35,7 +36,7 @@ def find(kind: str, name: str) -> Any:
         there = f"there is: {', '.join(known)}, or give package.module:attribute"
         raise UserError(f"no {kind} plugin {name!r}{hint}; {there}") from e
     FOUND.add(module_name(kind, name))
-    plan.check(modules(module_name(kind, name)))  # remembers the code as it is now
+    plan.check(tags)
     return plugin
 
 

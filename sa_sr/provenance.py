@@ -11,7 +11,6 @@ import ast
 import hashlib
 import importlib.util
 import sys
-import sysconfig
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -68,7 +67,7 @@ def modules(*roots: str) -> list[str]:
 
 def forget() -> None:
     """Read the modules again at the next question: a long-lived process else remembers them as they were."""
-    for remembered in (_file, _place, _tree, _imports, _hash, _version):
+    for remembered in (_file, _place, _is_installed, _tree, _imports, _hash, _version):
         remembered.cache_clear()
 
 
@@ -126,8 +125,10 @@ def _place(top: str) -> Path | None:
     return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
 
 
+@cache
 def _is_installed(place: Path) -> bool:
-    return any(place.is_relative_to(sysconfig.get_path(key)) for key in ("purelib", "platlib"))
+    """Whether a module lies where an installer has put it, beside what the installer noted."""
+    return next(place.parent.glob("*.dist-info"), None) is not None
 
 
 def _is_library(top: str) -> bool:
@@ -140,7 +141,11 @@ def _is_library(top: str) -> bool:
 def _tree(name: str) -> ast.Module:
     file = _file(name)
     assert file is not None
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    content = file.read_bytes()
+    try:
+        return ast.parse(content, filename=str(file))
+    except (SyntaxError, ValueError):  # of a plug-in, which then can't be imported either
+        return ast.Module([ast.Expr(ast.Constant(content))], [])
 
 
 @cache
@@ -208,7 +213,8 @@ def _version(name: str) -> str:
     try:
         full = version(NAMES.get(name, name))
     except PackageNotFoundError:
-        full = version(packages_distributions()[name][0])
+        named = packages_distributions().get(name)
+        full = version(named[0]) if named else "unknown"
     return full.partition("+")[0]
 
 

@@ -42,7 +42,7 @@ def upscale_file(image: Path, model: Path, out: Path, tile: int) -> None:
     network = load(model)
     if type(network).__name__ == "VSRResNet":
         raise UserError(f"{model}: a video network, which takes five frames; give the weights of an image network")
-    large, kept = Image.fromarray(upscale(network, read_image(image), tile)), notes(image)
+    large, kept = Image.fromarray(upscale(network, read_image(image), tile, model)), notes(image)
     with atomic_path(out) as temporary:
         large.save(temporary, format="PNG", **kept)
 

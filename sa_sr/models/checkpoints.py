@@ -19,20 +19,18 @@ from torch import Tensor, nn
 from sa_sr.errors import UserError
 from sa_sr.files import atomic_path
 from sa_sr.models.ncnn import is_ncnn, load_realsr
+from sa_sr.models.wrappers import unwrapped
 
 State = dict[str, Tensor]
 
 TORCH = (b"PK\x03\x04", b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19")  # zip, and the format before torch 1.6
-WRAPPERS = ("params_ema", "params-ema", "params", "state_dict")  # where trainers put the weights; averaged ones first
-
-GENERATOR = "generator."
 
 # ESRGAN's key names of 2018 and of its public weights, to those of BasicSR >= 1.0
 RRDB_NAMES = [
     (re.compile(pattern), name)
     for pattern, name in (
         (r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.", r"body.\1.rdb\2.conv\3."),
-        (r"model\.1\.sub\.\d+\.", "conv_body."),
+        (r"model\.1\.sub\.\d+\.(?=weight$|bias$)", "conv_body."),
         (r"model\.0\.", "conv_first."),
         (r"model\.3\.", "conv_up1."),
         (r"model\.6\.", "conv_up2."),
@@ -65,21 +63,39 @@ def save(path: str | Path, state_dict: Mapping[str, Tensor], metadata: Mapping[s
 def load_state(path: str | Path) -> tuple[State, dict[str, str]]:
     """The weights in a file by name, on the CPU, and its metadata (empty where the format has none).
 
-    Reads safetensors, torch files (weights only; unwrapped from params_ema, params or state_dict) and RealSR's .bin.
-    Raises UserError when the file is missing, damaged or of another kind.
+    Reads safetensors, torch files (weights only) and RealSR's .bin; takes the weights out of what trainers, wrapper
+    modules and moving averages put around them (`wrappers`). Raises UserError when the file is missing, damaged or of
+    another kind, or when a weight is infinite or no number.
     """
-    start = head(path)
+    start, metadata = head(path), {}
     if start.startswith(TORCH):
-        return _torch_state(path), {}
-    if start[8:9] == b"{":
+        content = _torch_content(path)
+    elif start[8:9] == b"{":
         try:
             with safetensors.safe_open(path, "pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+                content, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
         except safetensors.SafetensorError as e:
             raise UserError(f"{path}: a damaged safetensors file ({e})") from e
-    if is_ncnn(start):
-        return load_realsr(path), {}
-    raise UserError(f"{path}: not a weight file that can be read here (safetensors, .pth or RealSR's ncnn .bin)")
+    elif is_ncnn(start):
+        content = load_realsr(path)
+    else:
+        raise UserError(f"{path}: not a weight file that can be read here (safetensors, .pth or RealSR's ncnn .bin)")
+    state = unwrapped(content) if isinstance(content, dict) else {}
+    if not state or not all(map(_is_plain, state.values())):
+        raise UserError(f"{path}: holds no plain state dict{_held(content)}")
+    for key, tensor in state.items():
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+            raise UserError(
+                f"{path}: {key} is not finite (NaN, or too large for {tensor.dtype}); get the file again, or save "
+                "weights that are finite as float32"
+            )
+    return state, metadata
+
+
+def _held(content: Any) -> str:
+    """The first names in a file without weights."""
+    keys = [str(key)[:60] for key in content][:3] if isinstance(content, dict) else []
+    return f", but {', '.join(keys)}" if keys else ""
 
 
 def head(path: str | Path) -> bytes:
@@ -91,24 +107,17 @@ def head(path: str | Path) -> bytes:
         raise UserError(f"{path}: can't be read ({e.strerror})") from e
 
 
-def _torch_state(path: str | Path) -> State:
+def _torch_content(path: str | Path) -> Any:
+    """What a torch file holds, read without running anything that it names."""
     try:
         _check_zip(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except UserError:
         raise
     except Exception as e:  # a damaged file can fail in any way
         if name := re.search(r"unsupported (?:global: )?GLOBAL (\S+)", str(e), re.IGNORECASE):
             raise UserError(f"{path}: refused, it asks for {name[1]}, and only weights are read") from e
         raise UserError(f"{path}: a damaged torch file ({type(e).__name__})") from e
-    for wrapper in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not all(map(_is_plain, content.keys(), content.values())):
-        raise UserError(f"{path}: holds no plain state dict, nor one under {', '.join(WRAPPERS)}")
-    if inner := {key: value for key, value in content.items() if key.startswith(GENERATOR)}:
-        content = inner  # mmagic's files hold the whole training model
-    return {key.removeprefix("module.").removeprefix(GENERATOR): value for key, value in content.items()}
 
 
 def _check_zip(path: str | Path) -> None:
@@ -119,10 +128,11 @@ def _check_zip(path: str | Path) -> None:
                 raise UserError(f"{path}: refused, it is a packed archive, and torch does not pack weights")
 
 
-def _is_plain(key: Any, value: Any) -> bool:
-    """Whether an entry is a name with numbers that lie in memory one by one."""
-    dense = isinstance(value, Tensor) and value.layout == torch.strided and not (value.is_quantized or value.is_meta)
-    return isinstance(key, str) and dense
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor's numbers lie in memory one by one, and not one of them at many places."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def rename_rrdb(state: Mapping[str, Tensor]) -> State:

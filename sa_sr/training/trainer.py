@@ -134,6 +134,9 @@ def fit(
             warn(spec.name, history, step)
             if step % plan.val_every == 0 or step == plan.steps:
                 loss, psnr = validate(stage, validation)
+                if not math.isfinite(loss):  # the last update broke the network: no later step may find that out
+                    lost = f"{spec.name}, step {step}: the loss of the validation became {loss}"
+                    raise leave(fabric, UserError(f"{lost}; lower the learning rate. The last saved state is kept"))
                 history.validations.append({"step": step, "val_loss": loss, "val_psnr": psnr})
                 score = {"val_loss": -loss, "val_psnr": psnr, "last": step}[plan.select]
                 if score > best["score"]:

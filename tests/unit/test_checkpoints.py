@@ -115,19 +115,11 @@ def test_spandrel_reads_our_weights(tmp_path: Path):
 # --- ESRGAN's key generations ---
 
 
-@pytest.mark.parametrize("wrapper", [None, "params", "params_ema", "params-ema", "state_dict"])
-def test_every_key_generation_loads(tmp_path: Path, rrdbnet: RRDBNet, wrapper: str | None):
+def test_every_key_generation_loads(tmp_path: Path, rrdbnet: RRDBNet):
     ours, x = rrdbnet.state_dict(), torch.rand(1, 3, 8, 8)
     for state in (ours, to_public_weights(ours), to_first_code(ours, 2)):
-        torch.save({wrapper: state} if wrapper else state, tmp_path / "g.pth")
+        torch.save(state, tmp_path / "g.pth")
         assert same(generators.load(tmp_path / "g.pth"), rrdbnet, x)
-
-
-def test_the_generator_is_taken_out_of_a_whole_training_model(tmp_path: Path, rrdbnet: RRDBNet):
-    """As mmagic saves it, beside the discriminator."""
-    state = {f"generator.{key}": value for key, value in rrdbnet.state_dict().items()}
-    torch.save({"state_dict": state | {"discriminator.conv.weight": torch.zeros(1)}}, tmp_path / "g.pth")
-    assert same(generators.load(tmp_path / "g.pth"), rrdbnet, torch.rand(1, 3, 8, 8))
 
 
 def test_renaming_leaves_no_old_name(rrdbnet: RRDBNet):
@@ -136,12 +128,6 @@ def test_renaming_leaves_no_old_name(rrdbnet: RRDBNet):
         assert not set(state) <= set(ours)
         assert set(checkpoints.rename_rrdb(state)) == set(ours)
     assert checkpoints.rename_rrdb(ours).keys() == ours.keys()
-
-
-def test_averaged_weights_come_first(tmp_path: Path, rrdbnet: RRDBNet):
-    other = RRDBNet(8, 2, 4)
-    torch.save({"params": other.state_dict(), "params_ema": rrdbnet.state_dict()}, tmp_path / "g.pth")
-    assert same(generators.load(tmp_path / "g.pth"), rrdbnet, torch.rand(1, 3, 8, 8))
 
 
 def test_the_format_before_torch_1_6_loads(tmp_path: Path, rrdbnet: RRDBNet):
@@ -202,22 +188,6 @@ def test_truncated_files(tmp_path: Path, rrdbnet: RRDBNet, legacy: bool):
         (tmp_path / name).write_bytes(data[: len(data) // 2])
         with pytest.raises(UserError, match=f"{name}: a damaged"):
             generators.load(tmp_path / name)
-
-
-def test_other_networks_come_through_spandrel(tmp_path: Path):
-    from sa_sr.torchvision_compat import ensure_torchvision
-
-    ensure_torchvision()
-    pytest.importorskip("spandrel")
-    x = torch.rand(1, 3, 7, 9)
-    for scale in (2, 4):
-        net = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.PReLU(8), nn.Conv2d(8, 3 * scale**2, 3, 1, 1))  # "Compact"
-        checkpoints.save(tmp_path / f"x{scale}", {f"body.{key}": t for key, t in net.state_dict().items()}, {})
-    with torch.no_grad():
-        expected = nn.functional.pixel_shuffle(net(x), 4) + nn.functional.interpolate(x, scale_factor=4)
-        torch.testing.assert_close(generators.load(tmp_path / "x4")(x), expected.clamp(0, 1))  # spandrel clamps
-    with pytest.raises(UserError, match=r"x2: .* x2, but only x4"):
-        generators.load(tmp_path / "x2")
 
 
 def test_unknown_networks_are_refused(tmp_path: Path):

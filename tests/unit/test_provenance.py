@@ -101,19 +101,24 @@ def test_the_health_rules_make_a_table_and_no_training():
 def test_a_plugin_counts_with_the_helpers_that_it_imports_and_the_libraries_of_all_of_them(tmp_path, monkeypatch):
     files = {
         "mylab/__init__.py": "",
-        "mylab/edges.py": "import cv2\nfrom mylab import unused\nfrom .tools import blur\nimport helper\n",
+        "mylab/edges.py": "import cv2\nfrom mylab import no\nfrom .tools import blur\nimport helper, broken, library\n",
         "mylab/tools.py": "import skimage.filters\nimport h5py\nimport json\nraise SystemExit('imported')\n",
         "helper.py": "x = 1\n",
+        "broken.py": "x = (\n",
+        "far/library.py": "x = 1\n",
+        "far/library-3.1+local.dist-info/METADATA": "Metadata-Version: 2.1\nName: library\nVersion: 3.1+local\n",
     }
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "far")
     before = provenance.modules("mylab.edges")
     assert [re.split("@|==", tag)[0] for tag in before] == [
-        *("helper", "mylab", "mylab.edges", "mylab.tools"),
-        *("cv2", "skimage"),
+        *("broken", "helper", "mylab", "mylab.edges", "mylab.tools"),
+        *("cv2", "library", "skimage"),
     ]
+    assert "library==3.1" in before
     assert f"skimage=={metadata.version('scikit-image')}" in before
     (tmp_path / "helper.py").write_text("x = 2\n")
     provenance.forget()

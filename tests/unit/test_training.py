@@ -321,6 +321,15 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(files):
     assert not files.model.exists()
 
 
+@pytest.mark.parametrize("select", ["val_loss", "last"])
+def test_an_update_that_breaks_the_network_is_seen_by_the_validation(files, select):
+    """The loss was finite before it; no step follows that could see it."""
+    plan = {"steps": 1, "val_every": 1, "lr": 1e30, "select": select}
+    with pytest.raises(UserError, match=r"step 1: the loss of the validation became (nan|inf); lower the"):
+        trainer.train(with_plan(**plan), files, ONE)
+    assert not files.model.exists()
+
+
 def test_the_discriminator_gives_the_generator_a_gradient_and_keeps_its_own_weights(files):
     """Only the adversarial term is on: what moves the generator has come through the discriminator."""
     fabric = trainer.launch(SPEC, ONE)
