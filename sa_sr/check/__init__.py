@@ -6,7 +6,7 @@ Nothing is downloaded, written or trained. Paths are those of the workflow, rela
 from collections.abc import Iterator
 from typing import Any
 
-from sa_sr.check import data, disk, fit, hours, networks, plan, weights
+from sa_sr.check import data, disk, fit, hours, leaks, networks, plan, weights
 from sa_sr.check.part import Part
 from sa_sr.check.pixels import look
 from sa_sr.config import load
@@ -25,7 +25,8 @@ def check(values: dict[str, Any], where: str, measure: bool = False) -> Iterator
     yield networks.part(built)
     yield networks.extractors(config)
     found = {name: [look(config, source) for source in config.datasets[name].sources] for name in used(config)}
-    yield data.part(config, found, [*fit.problems(config, found), *weights.problems(config, built)])
+    misfits = [*fit.problems(config, found), *leaks.problems(config), *weights.problems(config, built)]
+    yield data.part(config, found, misfits)
     yield disk.part(config, built, found)
     yield plan.part(config)
     yield hours.part(config, where, measure)

@@ -30,8 +30,8 @@ def aggregate(csvs: list[Path], frames: Path, clips: Path, means: Path, parquet:
     per_item = pd.concat([_mean(part, [*METHOD, "item"], subset) for subset, part in subsets(rows).items()])
     per_set = pd.concat([_mean(part, METHOD, str(subset)) for subset, part in per_item.groupby("subset", sort=False)])
     every = pd.concat([_mean(part, METHOD, subset) for subset, part in _whole_subsets(rows).items()])
-    names = [*METHOD, "subset", *QUANTITY]
-    per_set = per_set.merge(every[[*names, "n"]].rename(columns={"n": "perfect"}), on=names)
+    every = every.drop(columns="value").rename(columns={"n": "perfect"})
+    per_set = per_set.merge(every, on=[*METHOD, "subset", *QUANTITY])
     per_set["perfect"] -= per_set["frames"]
     for table, path in ((rows, frames), (per_item, clips), (per_set, means)):
         with atomic_path(path) as temporary:
@@ -64,7 +64,7 @@ def _comparable(rows: pd.DataFrame) -> pd.DataFrame:
     perfect = rows.loc[np.isinf(rows["value"]), place].drop_duplicates()
     found = rows[place].merge(perfect, on=place, how="left", indicator=True)["_merge"].eq("both").set_axis(rows.index)
     without = found.groupby([rows[name] for name in ("dataset", *QUANTITY)]).transform("all")
-    return rows[~found | without]
+    return rows.loc[~found | without]
 
 
 def _whole_subsets(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -18,7 +18,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
-from sa_sr.check import check, disk, fit, weights
+from sa_sr.check import check, disk, fit, leaks, weights
 from sa_sr.check.assets import ASSETS, needed
 from sa_sr.check.disk import STORED, training_files
 from sa_sr.check.hours import ON_CPU, Rate, random_vgg19, rates
@@ -84,10 +84,10 @@ def tiny(**edits):
     return values
 
 
-def frames(folder: Path, count: int) -> None:
-    """A clip of so many small pictures."""
+def frames(folder: Path, count: int, start: int = 0) -> None:
+    """A clip of so many small pictures; start: where in the photo it begins."""
     folder.mkdir(parents=True)
-    for t in range(count):
+    for t in range(start, start + count):
         PHOTO.crop((t, 0, t + 70, 50)).save(folder / f"{t:03d}.png")
 
 
@@ -109,8 +109,8 @@ def place(tmp_path, monkeypatch) -> Path:
     for role in ("train", "val"):
         (tmp_path / "photos" / role).mkdir(parents=True)
         PHOTO.crop((0, 0, 101, 90)).save(tmp_path / f"photos/{role}/coffee.png")
-    for role in ("train", "val", "test"):
-        frames(tmp_path / f"clips/{role}/pan", 5)
+    for n, role in enumerate(("train", "val", "test")):
+        frames(tmp_path / f"clips/{role}/pan", 5, 100 * n)
     return tmp_path
 
 
@@ -150,6 +150,41 @@ def test_an_extractor_that_fails_is_named(place):
     part = checked(values)["Extractors"]
     assert part.problems == ["canny: canny: 0 <= low <= high is needed, got low 200.0 and high 100.0"]
     assert [row[0] for row in part.rows] == ["", "none", "local_variance"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_picture_to_learn_from_is_not_one_to_test_on_whatever_its_name(place, packed):
+    own = place / "clips/test/walk"
+    frames(own, 5, 150)
+    shutil.copy(place / "photos/train/coffee.png", own / "154.png")
+    values = tiny(datasets__photos_test={"kind": "images", "sources": [{"folder": "clips/test/walk"}]})
+    values["models"]["esrgan"]["test_sets"] = ["photos_test"]
+    where = "clips/test/walk"
+    if packed:
+        where = "box.zip"
+        with zipfile.ZipFile(where, "w") as box:
+            for path in own.iterdir():
+                box.write(path, path.name)
+        values["datasets"]["photos_test"]["sources"] = [{"file": where}]
+    (problem,) = leaks.problems(load(values))
+    expected = f"datasets.photos_test: {where}/154.png is the same file as photos/train/coffee.png of photos_train;"
+    assert problem.startswith(expected)
+    assert problem in checked(values)["Data"].problems
+    values["datasets"]["photos_test"]["sources"][0]["omit"] = ["154.png"]
+    assert list(leaks.problems(load(values))) == []
+
+
+def test_parts_of_one_video_are_no_copies_of_each_other(place):
+    video(place / "v.mkv", 20)
+    shutil.copy(place / "v.mkv", place / "w.mkv")
+    values = tiny()
+    for role, name, scene in (("train", "v.mkv", [0, 10]), ("test", "w.mkv", [10, 20])):
+        values["datasets"][f"clips_{role}"]["sources"] = [{"file": name, "scenes": [scene]}]
+    assert list(leaks.problems(load(values))) == []
+    for role in ("train", "test"):
+        del values["datasets"][f"clips_{role}"]["sources"][0]["scenes"]
+    (problem,) = leaks.problems(load(values))
+    assert "w.mkv is the same file as v.mkv of clips_train" in problem
 
 
 def test_data_of_ones_own_are_there_or_missing(place):

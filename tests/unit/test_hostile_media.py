@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from sa_sr.config import Images
+from sa_sr.config import Source
 from sa_sr.data.images import FORMATS, IMAGES, image_size, read_image
 from sa_sr.data.prepare import prepare
 from sa_sr.data.scenes import find_scenes
@@ -140,8 +140,7 @@ def test_how_a_picture_was_taken_is_known_wherever_that_is_told(tmp_path, suffix
     """By EXIF or XMP, in every format; the size that is told before anything is decoded agrees."""
     if packed:
         zipped(tmp_path / "a.zip", {f"a{suffix}": data()})
-        source = Images(kind="images", sources=[{"file": str(tmp_path / "a.zip")}]).sources[0]
-        with files(source, tmp_path) as found:
+        with files(Source(file=str(tmp_path / "a.zip")), tmp_path) as found:
             (file,) = found.values()
             size, pixels = image_size(file), read_image(file)
     else:
