@@ -43,8 +43,9 @@ def load(state: State, path: str | Path, misfit: UserError) -> nn.Module:
     try:
         descriptor = _described(state)
     except Exception as e:  # spandrel's own error, and whatever odd shapes lead to in it
-        if kind := kind_by_shapes(state):
-            raise UserError(f"{path}: {kind}, but only x4 RGB image networks fit here") from e
+        if kind := _kind_by_shapes(state):
+            detail = str(misfit).removeprefix(f"{path}: ")
+            raise UserError(f"{path}: {kind}, but only x4 RGB image networks fit here ({detail})") from e
         install = "; `pip install spandrel` lets this program read many other networks"
         known = f", nor a network that spandrel knows ({type(e).__name__})"
         raise UserError(f"{misfit}{install if isinstance(e, ImportError) else known}") from e
@@ -82,16 +83,16 @@ def _kind(purpose: str, scale: int, channels_in: int, channels_out: int) -> str:
     return f"{kind}, which takes {channels_in} channel{'s' * (channels_in != 1)} and gives {channels_out}"
 
 
-def kind_by_shapes(state: State) -> str:
+def _kind_by_shapes(state: State) -> str:
     """What an RRDBNet of another scale or number of channels is, under any of its names; empty for all else."""
     numbers = [int(match[1]) for key in state if (match := re.match(r"model\.(\d+)\.", key))]
     named = sum(re.fullmatch(r"(conv_up|upconv)\d\.weight", key) is not None for key in state)
     first, last = ("model.0", f"model.{max(numbers)}") if numbers else ("conv_first", "conv_last")
-    ends = [state.get(f"{name}.weight") for name in (first, last)]
+    ends = [state[f"{name}.weight"].shape for name in (first, last) if f"{name}.weight" in state]
     blocks = any(re.match(r"(model\.1\.sub|body|RRDB_trunk)\.0\.rdb1\.", key, re.IGNORECASE) for key in state)
-    if not blocks or any(end is None or end.ndim != 4 for end in ends):
+    if not blocks or [len(shape) for shape in ends] != [4, 4]:
         return ""
-    taken, given = ends[0].shape[1], ends[1].shape[0]
+    taken, given = ends[0][1], ends[1][0]
     scale = 2 ** ((max(numbers) - 4) // 3 if numbers else named)
     for shrink in (2, 4):  # networks for x1 and x2 that fold pixels into channels first
         if taken == given * shrink**2 and scale >= shrink:
