@@ -26,10 +26,8 @@ TRANSPARENT = {
 }
 """Neither counted nor followed: settings reach a stage as params, whose text changes with them; what is fetched has its
 checksum; the others find, refuse, wait, report or bring to disk, and can't change a result."""
-BEARERS = {
-    *("h5py", "httpx2", "psutil", "pyarrow", "pydantic", "pydantic_core", "safetensors", "tqdm", "typer", "unearth"),
-    "yaml",
-}
+BEARERS = {"h5py", "httpx2", "psutil", "pyarrow", "pydantic", "pydantic_core", "safetensors", "simplejpeg", "tqdm"}
+BEARERS |= {"typer", "unearth", "yaml"}
 """Libraries that store, check, fetch and pass on. All others decode, compute, or draw random numbers or pictures, and
 their versions count."""
 NAMES = {"PIL": "pillow", "cv2": "opencv-python", "skimage": "scikit-image"}
