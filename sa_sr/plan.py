@@ -25,18 +25,24 @@ AGAIN = "start snakemake again, which plans with what is there now"
 
 
 def freeze(
-    folder: Path, config: Mapping[str, Any], claims: Mapping[str, Any], code: Iterable[str], workflow: Iterable[str]
+    folder: Path,
+    config: Mapping[str, Any],
+    claims: Mapping[str, Any],
+    code: Iterable[str],
+    workflow: Iterable[str],
+    alone: bool = True,
 ) -> Path:
     """Write the plan of a run and return its path; the name is the checksum of its content.
 
-    folder: where plans lie; those of earlier runs are removed. config: the merged configuration; claims: content of
-    config/claims.yaml; code: fingerprints of all jobs; workflow: paths of the Snakefile and its rules.
+    folder: where plans lie; config: the merged configuration; claims: content of config/claims.yaml; code: fingerprints
+    of all jobs; workflow: paths of the Snakefile and its rules; alone: no other run works in the same folder, so that
+    the plans of earlier runs are removed.
     """
     files = {path: digest(path) for path in sorted(workflow)}
     planned = {"claims": claims, "code": sorted(code), "workflow": files}
     text = json.dumps({**config, PLANNED: planned}, indent=1) + "\n"
     target = folder / f"{_name(text.encode())}.json"
-    for earlier in folder.glob("*.json"):
+    for earlier in folder.glob("*.json") if alone else ():
         if earlier != target:
             earlier.unlink()
     write_text(target, text)

@@ -54,11 +54,13 @@ def code(command: str, *plugins: str) -> list[str]:
 def modules(*roots: str) -> list[str]:
     """Fingerprints of modules and of all that they import, then the versions of the libraries that these import.
 
-    roots: dotted names, of this package or of any that is not installed. Comments, layout, docstrings and the words of
+    roots: dotted names; of an installed package the version counts. Comments, layout, docstrings and the words of
     messages do not change a hash.
     """
     found = sorted(_closure(roots))
-    imported = {name.partition(".")[0] for module in found for name in _imports(module)} - BEARERS
+    imported = {
+        name.partition(".")[0] for name in [*roots, *(n for module in found for n in _imports(module))]
+    } - BEARERS
     libraries = [name for name in sorted(imported) if _is_library(name)]
     return [f"{name}@{_hash(name)}" for name in found] + [f"{name}=={_version(name)}" for name in libraries]
 

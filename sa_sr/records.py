@@ -78,7 +78,7 @@ class Call:
                 inputs += map(str, files)
                 if not files and value is not None and value != []:
                     settings[name] = value
-        return cls(function.__name__, settings, inputs, outputs)
+        return cls(function.__name__, settings, list(dict.fromkeys(inputs)), outputs)
 
 
 def _parsed(text: str) -> Any:

@@ -22,15 +22,17 @@ FIRST = "pid:[4026531836]"
 """The namespace that holds all processes of a machine, as Linux numbers it."""
 
 
-def hold(folder: Path) -> None:
+def hold(folder: Path) -> bool:
     """Let `unlock` know, in containers and on other machines too, that this process runs Snakemake in a folder.
 
-    Where another one runs there already, that one is known.
+    Where another one runs there already, that one is known. Returns whether this process is the one that is known.
     """
-    (folder / ".snakemake").mkdir(parents=True, exist_ok=True)
     with suppress(Held, OSError):
+        (folder / ".snakemake").mkdir(parents=True, exist_ok=True)
         HOLDING.enter_context(_lock(folder))
         atexit.register(HOLDING.close)
+        return True
+    return False
 
 
 def unlock(folder: Path) -> None:

@@ -6,6 +6,7 @@ compared with those of the planned command. The workflow asks for this verdict w
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from sa_sr import records
+from sa_sr.errors import UserError
+from sa_sr.files import made_here
 from sa_sr.provenance import code
 from sa_sr.records import Call
 
@@ -92,6 +95,8 @@ def judge(calls: Sequence[Call], targets: Sequence[Call]) -> tuple[list[Cause], 
         if id(call) not in stale:
             above = [path for path in call.inputs if path in makers and look(makers[path])]
             found = dict.fromkeys(differences(call, above))
+            if not above and not all(Path(path).is_file() for path in call.outputs):
+                found = {"not there yet": None}
             for what in found:
                 causes.setdefault(what, Cause(what, [])).calls.append(call)
             stale[id(call)] = bool(above or found)
@@ -103,17 +108,20 @@ def judge(calls: Sequence[Call], targets: Sequence[Call]) -> tuple[list[Cause], 
 
 
 def differences(call: Call, above: Sequence[str] = ()) -> Iterator[str]:
-    """What is different between the planned call and the records of its outputs, one line each.
+    """What is different between the planned call and the records of those of its outputs that are there, a line each.
 
-    above: inputs that will be made anew. What only follows from these is left out.
+    above: inputs that will be made anew. What only follows from these is left out. An input that is not there tells
+    nothing: Snakemake makes it where somebody needs it. Raises UserError for a download that somebody has put in its
+    place and that is not the asset: to make it anew would delete a file of the user's.
     """
-    if not all(Path(path).is_file() for path in call.outputs):
-        if not above:
-            yield "not there yet"
-        return
-    for output in call.outputs:
+    for output in filter(os.path.isfile, call.outputs):
         if call.command == "download":  # known by its checksum, however it came
             if not records.content(output)["sha256"].startswith(call.settings["sha256"]):
+                if not made_here(output):
+                    raise UserError(
+                        f"{output}: not the asset, whose checksum is {call.settings['sha256']}; move the file away, or "
+                        "describe it under `assets` in the configuration"
+                    )
                 yield f"{output} has not the checksum {call.settings['sha256']}"
             continue
         made = records.read(output)
@@ -133,7 +141,7 @@ def _inputs(call: Call, before: dict[str, Any], above: Sequence[str]) -> Iterato
         if path not in call.inputs:
             yield f"{path} is not used any more" if Path(path).exists() else f"{path} is gone"
         elif not Path(path).is_file():
-            yield f"{path} is not there"
+            continue
         elif path not in before:
             yield f"{path} is new"
         elif not records.same(path, before[path]):
@@ -153,7 +161,8 @@ def _settings(call: Call, before: dict[str, Any]) -> Iterator[str]:
     }
     was, now = _flat(before), _flat(call.settings)
     for path in sorted({*was, *now}):
-        if was.get(path) != now.get(path) and not path.startswith(FOLLOWING.get(call.command, ())):
+        other = json.dumps(was.get(path)) != json.dumps(now.get(path))  # NaN is not equal to itself
+        if other and not path.startswith(FOLLOWING.get(call.command, ())):
             key = _key(call.command, path, names)
             before_, after = ("nothing" if path not in values else repr(values[path]) for values in (was, now))
             yield f"{key} was {before_}, is {after}"

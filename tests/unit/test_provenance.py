@@ -129,3 +129,7 @@ def test_the_version_of_a_library_is_found_whichever_distribution_it_comes_from(
     """As where opencv-python-headless is installed instead."""
     monkeypatch.setattr(provenance, "NAMES", {"cv2": "no-such-distribution"})
     assert f"cv2=={metadata.version('opencv-python')}" in provenance.modules("sa_sr.edges.canny")
+
+
+def test_a_plugin_that_is_installed_counts_by_its_version():
+    assert provenance.modules("skimage.filters") == [f"skimage=={metadata.version('scikit-image')}"]

@@ -116,6 +116,17 @@ def test_a_download_that_was_put_in_its_place_by_hand_gets_a_record(place):
     assert made["content"]["sha256"] == digest("a.bin")
     Path("a.bin").write_bytes(b"b")
     assert list(differences(call)) == [f"a.bin has not the checksum {call.settings['sha256']}"]
+    records.record_of("a.bin").unlink()
+    with pytest.raises(UserError, match=r"a\.bin: not the asset, whose checksum is \w+; move the file away"):
+        list(differences(call))
+
+
+def test_a_file_that_is_given_twice_is_one_input(place):
+    """As with `val_split: patch`, where a model is validated on what it learns from."""
+    words = ["evaluate", "d.h5", "d.h5", "--method", "bicubic", "--protocol", "{}", "--lpips", "l", "--out", "o.csv"]
+    call = call_of(app, words)
+    assert call is not None
+    assert call.inputs == ["d.h5", "l"]
 
 
 def test_a_file_that_was_copied_with_its_record_may_be_edited(place):

@@ -55,6 +55,11 @@ def test_a_later_run_takes_the_place_of_an_earlier_one_whose_jobs_refuse(frozen)
         plan.check(["sa_sr.losses@1"])
 
 
+def test_two_runs_in_one_folder_keep_their_plans(frozen):
+    other = plan.freeze(frozen.parent, CONFIG | {"name": "y"}, CLAIMS, [], [], alone=False)
+    assert {*frozen.parent.iterdir()} == {frozen, other}
+
+
 def test_a_command_that_is_run_by_hand_has_no_plan(monkeypatch):
     monkeypatch.delenv(plan.VARIABLE, raising=False)
     plan.check(["sa_sr.losses@1"])

@@ -98,6 +98,14 @@ def test_results_without_records_are_made_again(moved):
     assert moved.planned() == {"table": 1, "results_page": 1, "all": 1}
 
 
+def test_what_nothing_needs_any_more_may_be_deleted(moved):
+    shutil.rmtree(moved.folder / "results/tiny/edges")
+    (moved.folder / "results/assets").rename(moved.folder / "results/gone")
+    for validations in moved.folder.glob("results/tiny/train/*/val.csv"):
+        validations.unlink()
+    assert moved.planned() == {}
+
+
 def test_a_photo_of_the_same_size_and_time_counts(moved):
     """As from an archive whose files all have one time, or where a tool has set it back."""
     photo = moved.folder / "photos/test/chelsea.png"

@@ -22,24 +22,20 @@ from sa_sr.errors import UserError
 from sa_sr.plugins import module_name
 from sa_sr.provenance import code
 from sa_sr.srun import prefix as srun_prefix
-from sa_sr.unlock import hold
 
 # Slurm's warning before a time limit goes to every process of the job: to the Snakemake in it, to the shell, and to the
 # training, which alone has an answer (StateFolder). Whoever dies of it takes the training along before it has saved.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
-if workflow.is_main_process and not workflow.output_settings.dryrun:
-    hold(Path())
 
 OWN_CLAIMS = "config/claims.yaml"
 if not os.path.isfile(OWN_CLAIMS):
     OWN_CLAIMS = f"{workflow.basedir}/{OWN_CLAIMS}"
 
 try:
-    READ = {path: read(Path(path)) for path in map(str, [*workflow.configfiles, OWN_CLAIMS])}
+    READ = {path: read(Path(path)) for path in map(str, workflow.configfiles)}
     PLAN = None if workflow.is_main_process or plan.PLANNED not in config else Path(workflow.configfiles[0])
-    if PLAN:  # this is a job of a planned run
-        READ[OWN_CLAIMS] = plan.enter(PLAN, config)
+    # a job of a planned run has the claims of its plan
+    READ[OWN_CLAIMS] = plan.enter(PLAN, config) if PLAN else read(Path(OWN_CLAIMS))
     CLAIMS = check(Claims, READ[OWN_CLAIMS], OWN_CLAIMS)
     CFG = load(config, ", ".join(str(f) for f in workflow.configfiles))
     if PLAN:

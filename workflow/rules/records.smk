@@ -4,6 +4,7 @@
 import shlex
 
 import snakemake.workflow
+from typer import BadParameter
 from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange
 from snakemake.settings.types import SharedFSUsage
 from snakemake.utils import format
@@ -11,16 +12,25 @@ from snakemake.utils import format
 from sa_sr import provenance, records, verdict
 from sa_sr.cli import app
 from sa_sr.stage import call_of
+from sa_sr.unlock import hold
 
 
 def planned_call(job):
-    """What a job will do; None where the job is no stage of the library."""
-    if "sa-sr " not in (job.rule.shellcmd or ""):
+    """What a job will do; None where the job is no stage of the library, and in a storage, where no records are."""
+    if "sa-sr " not in (job.rule.shellcmd or "") or any(path.is_storage for path in job.output):
         return None
     names = ("input", "output", "params", "wildcards", "threads", "resources", "log")
     # `job.shellcmd` would need the number of the job, which Snakemake gives when it knows what to run
     command = format(job.rule.shellcmd, **{name: getattr(job, name) for name in names})
-    return call_of(app, shlex.split(command.partition("sa-sr ")[2]))
+    try:
+        return call_of(app, shlex.split(command.partition("sa-sr ")[2]))
+    except (UserError, BadParameter) as e:
+        raise WorkflowError(f"rule {job.rule.name}: {e}")
+
+
+def made_call(job):
+    """The same where a file is there that the job has made."""
+    return planned_call(job) if any(map(os.path.isfile, job.output)) else None
 
 
 class Differences(ParamsChange):
@@ -31,19 +41,23 @@ class Differences(ParamsChange):
 
 
 class Recorded:
-    """For a class of Snakemake's that keeps notes: the notes give way to the records beside the files that a stage has made.
+    """For a class of Snakemake's that keeps notes: they give way to the records beside the files that a stage has made.
 
     In a storage the notes decide, for records are not copied there.
     """
 
-    calls = {}
-    causes = {}
+    alone = False
+    """Whether this is a run, and no other one works in the folder."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        self.calls, self.causes, self.checksums = {}, {}, {}
+        if workflow.is_main_process and workflow.executor_plugin is not None and not workflow.dryrun:
+            Recorded.alone = hold(Path())
 
     def call(self, job):
-        """What a job will do, where a file that it makes is there."""
         if job not in self.calls:
-            there = any(os.path.isfile(path) and not path.is_storage for path in job.output)
-            self.calls[job] = planned_call(job) if there else None
+            self.calls[job] = made_call(job)
         return self.calls[job]
 
     def has_metadata(self, job):
@@ -63,21 +77,29 @@ class Recorded:
         if call is None:
             return super().params_changed(job, file)
         if job not in self.causes:
-            self.causes[job] = set(verdict.differences(call))
-            if not self.causes[job] and not self.dag.workflow.dryrun:
+            try:
+                self.causes[job] = set(verdict.differences(call))
+            except UserError as e:
+                raise WorkflowError(str(e))
+            if not self.causes[job] and self.alone:
                 records.renew(call)
-        return Differences(only_new=self.causes[job]) if self.causes[job] else NO_PARAMS_CHANGE
+        causes = self.causes[job]
+        return Differences(only_new=causes, files={*job.output}) if causes else NO_PARAMS_CHANGE
 
     def input_checksums(self, job, input_path):
         if self.call(job) is None:
             return super().input_checksums(job, input_path)
-        inputs = [(records.read(path) or {"inputs": {}})["inputs"].get(input_path) for path in job.output]
-        return {recorded and f"sha256:{recorded['sha256']}" for recorded in inputs}
+        if job not in self.checksums:
+            made = [records.read(path) or {"inputs": {}} for path in job.output]
+            self.checksums[job] = [{path: found["sha256"] for path, found in one["inputs"].items()} for one in made]
+        recorded = {inputs.get(input_path) for inputs in self.checksums[job]}
+        return {checksum and f"sha256:{checksum}" for checksum in recorded}
 
 
 for name in ("FilePersistence", "DbPersistence"):
     notes = getattr(snakemake.workflow, name)
-    setattr(snakemake.workflow, name, type(name, (Recorded, notes), {}))
+    if not hasattr(notes, "alone"):  # else the Snakefile was evaluated before, in the same process
+        setattr(snakemake.workflow, name, type(name, (Recorded, notes), {}))
 
 
 def freeze_plan():
@@ -89,17 +111,31 @@ def freeze_plan():
         return
     files = [file.get_path_or_uri(secret_free=True) for file in workflow.included]
     tags = {tag for job in workflow.dag.jobs for tag in job.params.get("code", [])}
-    frozen = plan.freeze(Path(OUT, ".plan"), config, CLAIMS.model_dump(mode="json"), tags, files)
+    claims = CLAIMS.model_dump(mode="json")
+    frozen = plan.freeze(Path(OUT, ".plan"), config, claims, tags, files, alone=workflow.persistence.alone)
     workflow.config_settings.configfiles = [frozen.absolute()]
     os.environ[plan.VARIABLE] = str(frozen.absolute())
 
 
 def check_end():
-    """Raise WorkflowError where the files are not what is planned now, as after an edit during the run."""
+    """Raise WorkflowError where files are not what is planned now, as after an edit during the run."""
+    os.environ.pop(plan.VARIABLE, None)
+    if workflow.touch or workflow.remote_execution_settings.immediate_submit:
+        return
     provenance.forget()
-    calls = [call for job in workflow.dag.jobs if (call := planned_call(job))]
-    causes, _ = verdict.judge(calls, calls)
-    edited = [f"{path} is not what the run was planned with" for path in READ if read(Path(path)) != READ[path]]
-    if told := [*edited, *map(str, causes)]:
-        end = "The run has ended, but not all results are up to date: something was changed meanwhile."
-        raise WorkflowError("\n\n".join([f"{end} Run snakemake again.", *told]))
+    causes = {}
+    for call in filter(None, map(made_call, workflow.dag.jobs)):
+        for what in verdict.differences(call):
+            causes.setdefault(what, verdict.Cause(what, [])).calls.append(call)
+    edited = [f"{path} is not what the run was planned with" for path in READ if edited_since(path)]
+    if told := [*edited, *map(str, causes.values())]:
+        end = "The run has ended, and something was changed meanwhile. Run snakemake again."
+        raise WorkflowError("\n\n".join([end, *told]))
+
+
+def edited_since(path):
+    """Whether a file of the configuration has another content than when this run was planned."""
+    try:
+        return read(Path(path)) != READ[path]
+    except UserError:
+        return True
