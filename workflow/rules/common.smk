@@ -27,6 +27,7 @@ from sa_sr.srun import prefix as srun_prefix
 # training, which alone has an answer (StateFolder). Whoever dies of it takes the training along before it has saved.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
+os.environ.pop(plan.VARIABLE, None)  # of the Snakemake that has started this one; set below for the stage
 OWN_CLAIMS = "config/claims.yaml"
 if not os.path.isfile(OWN_CLAIMS):
     OWN_CLAIMS = f"{workflow.basedir}/{OWN_CLAIMS}"
