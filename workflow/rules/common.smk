@@ -90,6 +90,14 @@ def asset(name):
     return f"{ASSETS}/{name}" if name else []
 
 
+def missing_before(output):
+    """The data that are not there yet, where a training has made nothing yet: it waits for them, so that a file which
+    can't be read is known before the GPU hours. Another training would run again for new data."""
+    if workflow.storage_settings.default_storage_provider or os.path.isfile(output):
+        return []
+    return [path for path in map(data, used(CFG)) if not os.path.isfile(path)]
+
+
 def files_of(dataset):
     """Every file that a data set is made from."""
     found = sources(CFG.datasets[dataset], ASSETS)

@@ -58,6 +58,7 @@ rule pretrain:
         val_data=lambda wc: data(CFG.model(wc.model).val_set),
         val_weights=lambda wc: edges(CFG.model(wc.model).val_set, "none"),
         init=lambda wc: asset(CFG.model(wc.model).init),
+        others=lambda wc: missing_before(f"{OUT}/pretrain/{wc.model}-s{wc.seed}/model.safetensors"),
     output:
         model=f"{OUT}/pretrain/{{model}}-s{{seed}}/model.safetensors",
         history=f"{OUT}/pretrain/{{model}}-s{{seed}}/history.csv",
@@ -86,6 +87,7 @@ rule train:
         unpack(lambda wc: learns_from(wc.run)),
         unpack(lambda wc: validated_on(wc.run)),
         run=f"{OUT}/train/{{run}}/run.json",
+        others=lambda wc: missing_before(f"{OUT}/train/{wc.run}/model.safetensors"),
     output:
         model=f"{OUT}/train/{{run}}/model.safetensors",
         history=f"{OUT}/train/{{run}}/history.csv",
