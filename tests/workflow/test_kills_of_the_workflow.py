@@ -84,7 +84,7 @@ def wait_for_orphans(folder: Path) -> None:
 def results(work: Workspace) -> dict[str, bytes]:
     """Every result but the times: weights, validations, evaluations, tables, figures, pictures, edge maps, data."""
     folder = work.folder / "results/tiny"
-    timed = {folder / "logs", *folder.rglob("history.csv"), *folder.rglob(".*.made.json")}
+    timed = {folder / "logs", folder / ".plan", *folder.rglob("history.csv"), *folder.rglob(".*.made.json")}
     kept = [path for path in folder.rglob("*") if path.is_file() and not timed & {path, *path.parents}]
     assert len(kept) > 50
     return {str(path.relative_to(work.folder)): path.read_bytes() for path in kept}
