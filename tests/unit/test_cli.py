@@ -153,7 +153,8 @@ def test_closed_streams_cost_nothing(tmp_path):
     assert subprocess.run(["sh", "-c", command], cwd=tmp_path).returncode == 0
 
 
-def test_a_message_names_a_file_of_any_name(said, tmp_path):
-    status, error = said("summary {path}", path=os.fsdecode(bytes(tmp_path) + b"/\xff"))
-    assert status == 1
-    assert "no tables here" in error
+def test_a_message_names_a_file_of_any_name(tmp_path):
+    command = [sys.executable, "-m", "sa_sr", "summary", bytes(tmp_path) + b"/\xff"]
+    done = subprocess.run(command, capture_output=True)
+    assert done.returncode == 1
+    assert b"no tables here" in done.stderr
