@@ -168,7 +168,7 @@ def test_code_that_changes_during_a_run_after_the_job_that_uses_it_ends_the_run_
         module.write_bytes(before)
     assert "The run has ended, and something was changed meanwhile. Run snakemake again." in said
     assert "module sa_sr.evaluation.aggregate has changed\n" in said
-    assert f"\n  aggregate: {MEANS.replace('means', 'clips')}" in said
+    assert f"\n  aggregate: {MEANS.replace('means', 'frames')}\n" in said
     assert work.planned() == {}
 
 

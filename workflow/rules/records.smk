@@ -125,7 +125,7 @@ def check_end():
     provenance.forget()
     causes = {}
     for call in filter(None, map(made_call, workflow.dag.jobs)):
-        for what in verdict.differences(call):
+        for what in dict.fromkeys(verdict.differences(call)):  # each of its files tells the same
             causes.setdefault(what, verdict.Cause(what, [])).calls.append(call)
     edited = [f"{path} is not what the run was planned with" for path in READ if edited_since(path)]
     if told := [*edited, *map(str, causes.values())]:
