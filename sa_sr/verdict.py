@@ -110,8 +110,8 @@ def judge(calls: Sequence[Call], targets: Sequence[Call]) -> tuple[list[Cause], 
 def differences(call: Call, above: Sequence[str] = ()) -> Iterator[str]:
     """What is different between the planned call and the records of those of its outputs that are there, a line each.
 
-    above: inputs that will be made anew. What only follows from these is left out. An input that is not there tells
-    nothing: Snakemake makes it where somebody needs it. Raises UserError for a download that somebody has put in its
+    above: inputs that will be made anew. What only follows from these is left out. A known input that is not there
+    tells nothing: Snakemake makes it where somebody needs it. Raises UserError for a download that somebody has put in its
     place and that is not the asset: to make it anew would delete a file of the user's.
     """
     for output in filter(os.path.isfile, call.outputs):
@@ -140,11 +140,9 @@ def _inputs(call: Call, before: dict[str, Any], above: Sequence[str]) -> Iterato
     for path in sorted({*before, *call.inputs}.difference(above)):
         if path not in call.inputs:
             yield f"{path} is not used any more" if Path(path).exists() else f"{path} is gone"
-        elif not Path(path).is_file():
-            continue
         elif path not in before:
             yield f"{path} is new"
-        elif not records.same(path, before[path]):
+        elif Path(path).is_file() and not records.same(path, before[path]):
             yield f"{path} has another content"
     if list(before) != call.inputs and {*before} == {*call.inputs}:
         yield "the order of what it is made from is another"
