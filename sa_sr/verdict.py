@@ -111,8 +111,8 @@ def differences(call: Call, above: Sequence[str] = ()) -> Iterator[str]:
     """What is different between the planned call and the records of those of its outputs that are there, a line each.
 
     above: inputs that will be made anew. What only follows from these is left out. A known input that is not there
-    tells nothing: Snakemake makes it where somebody needs it. Raises UserError for a download that somebody has put in its
-    place and that is not the asset: to make it anew would delete a file of the user's.
+    tells nothing: Snakemake makes it where somebody needs it. Raises UserError for a download that somebody has put in
+    its place and that is not the asset: to make it anew would delete a file of the user's.
     """
     for output in filter(os.path.isfile, call.outputs):
         if call.command == "download":  # known by its checksum, however it came
