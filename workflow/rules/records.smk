@@ -25,7 +25,7 @@ def planned_call(job):
     try:
         return call_of(app, shlex.split(command.partition("sa-sr ")[2]))
     except (UserError, BadParameter) as e:
-        raise WorkflowError(f"rule {job.rule.name}: {e}")
+        raise WorkflowError(f"{job.rule.name}: {e}")
 
 
 def made_call(job):
