@@ -135,6 +135,15 @@ def edit_during(work: Workspace, sign: str, edit: Callable[[], None]) -> str:
 MEANS, DIFFERENCES = "results/tiny/evaluation/means.csv", "results/tiny/evaluation/differences.csv"
 
 
+def edit_module_during(work: Workspace, module: Path) -> str:
+    """The same with a module, which is as it was afterwards."""
+    before = module.read_bytes()
+    try:
+        return edit_during(work, DIFFERENCES, lambda: module.write_bytes(before + EDIT))
+    finally:
+        module.write_bytes(before)
+
+
 @pytest.fixture
 def unsummed(moved) -> Workspace:
     """Finished but for means, comparisons and what is made from these: a run of some seconds."""
@@ -146,12 +155,7 @@ def unsummed(moved) -> Workspace:
 @pytest.mark.slow
 def test_code_that_changes_during_a_run_fails_the_jobs_that_come_after(finished, unsummed, clone):
     work = Workspace(unsummed.folder, unsummed.config, clone)
-    module = clone / "sa_sr/page/results.py"
-    before = module.read_bytes()
-    try:
-        said = edit_during(work, DIFFERENCES, lambda: module.write_bytes(before + EDIT))
-    finally:
-        module.write_bytes(before)
+    said = edit_module_during(work, clone / "sa_sr/page/results.py")
     assert "sa_sr.page.results has changed since this job was planned; start snakemake again" in said
     assert work.snakemake().returncode == 0
     assert results(work) == results(finished)
@@ -160,12 +164,7 @@ def test_code_that_changes_during_a_run_fails_the_jobs_that_come_after(finished,
 @pytest.mark.slow
 def test_code_that_changes_during_a_run_after_the_job_that_uses_it_ends_the_run_with_an_error(unsummed, clone):
     work = Workspace(unsummed.folder, unsummed.config, clone)
-    module = clone / "sa_sr/evaluation/aggregate.py"
-    before = module.read_bytes()
-    try:
-        said = edit_during(work, DIFFERENCES, lambda: module.write_bytes(before + EDIT))
-    finally:
-        module.write_bytes(before)
+    said = edit_module_during(work, clone / "sa_sr/evaluation/aggregate.py")
     assert "The run has ended, and something was changed meanwhile. Run snakemake again." in said
     assert "module sa_sr.evaluation.aggregate has changed\n" in said
     assert f"\n  aggregate: {MEANS.replace('means', 'frames')}\n" in said
